@@ -1,0 +1,1 @@
+"""Notice what goes wrong on a loop."""

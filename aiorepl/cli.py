@@ -1,0 +1,105 @@
+"""Arguments of the command line, and what they ask for."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from aiorepl import __version__
+from aiorepl.errors import AioreplError
+from aiorepl.options import Options
+from aiorepl.settings import SETTINGS, Settings, expected
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+__all__ = ["main"]
+
+# Options of Python itself: with one of these, Python is started anew, so that they mean just what they mean there.
+_PYTHON_FLAGS = ("-I", "-E", "-s", "-B", "-b", "-bb", "-O", "-OO", "-u", "-P", "-v")
+_PYTHON_OPTIONS = ("-X", "-W")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``aiorepl`` with these arguments (those of the process unless given); return its exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    python, arguments = _python_options(arguments)
+    if python:
+        os.execv(sys.executable, [sys.executable, *python, "-m", "aiorepl", *arguments])
+    options = _parse(arguments)
+    settings = Settings()
+    # What it takes to run is loaded after the arguments are known to be right.
+    from aiorepl.application import Application
+
+    try:
+        for name, value in options.settings.items():
+            settings.set(name, value)
+        return Application(options, settings).run()
+    except AioreplError as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"cannot open {error.filename}: {error.strerror}")
+
+
+def _python_options(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Take Python's own options from the front of the arguments."""
+    python: list[str] = []
+    rest = list(arguments)
+    kept: list[str] = []
+    while rest and rest[0].startswith("-"):
+        option = rest[0]
+        if option in _PYTHON_FLAGS:
+            python.append(rest.pop(0))
+        elif option[:2] in _PYTHON_OPTIONS:
+            count = 1 if len(option) > 2 else 2
+            python += rest[:count]
+            del rest[:count]
+        elif option in ("-q", "-i", "--main-loop"):
+            kept.append(rest.pop(0))
+        else:
+            break
+    return python, kept + rest
+
+
+def _parse(arguments: list[str]) -> Options:
+    # The usual ways to start need no parser, which takes as long to load as a tenth of Python.
+    if not arguments:
+        return Options()
+    if arguments[0] == "-c" and len(arguments) > 1:
+        return Options(code=arguments[1:])
+    if not arguments[0].startswith("-"):
+        return Options(file=arguments)
+    parsed = vars(_parser().parse_args(arguments))
+    chosen = {name: parsed.pop(name) for name in SETTINGS}
+    return Options(**parsed, settings={name: value for name, value in chosen.items() if value is not None})
+
+
+def _parser() -> "ArgumentParser":
+    import argparse
+
+    parser = argparse.ArgumentParser(
+        prog="aiorepl",
+        usage="%(prog)s [options] [-c CODE | -m MODULE | FILE] [ARGS ...]",
+        description="An asyncio REPL: Python with top-level await on a running event loop.",
+        epilog="Python's own -I, -E, -X and -W may stand first.",
+    )
+    rest = argparse.REMAINDER
+    parser.add_argument("-c", dest="code", nargs=rest, metavar="CODE", help="run this code, then exit")
+    parser.add_argument("-m", dest="module", nargs=rest, metavar="MODULE", help="run a module, then exit")
+    parser.add_argument("file", nargs=rest, metavar="FILE", help="run a file, then exit")
+    parser.add_argument("-i", dest="interactive", action="store_true", help="stay at a prompt afterwards")
+    parser.add_argument("-q", dest="quiet", action="store_true", help="no banner")
+    parser.add_argument("--main-loop", action="store_true", help="the loop in the main thread, the prompt beside it")
+    parser.add_argument("--loop", default="asyncio", metavar="LOOP", help="asyncio, uvloop, or module:factory")
+    parser.add_argument("-V", "--version", action="version", version=f"aiorepl {__version__}")
+    group = parser.add_argument_group("settings (also in the settings file, and %set at the prompt)")
+    for setting in SETTINGS.values():
+        name = "--" + setting.name.replace("_", "-")
+        about = f"{setting.summary} ({expected(setting)})"
+        group.add_argument(name, dest=setting.name, metavar="VALUE", help=about.replace("%", "%%"))
+    return parser
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"aiorepl: {message}", file=sys.stderr)
+    sys.exit(2)

@@ -1,0 +1,1 @@
+"""What a person can ask; each command returns a value, none prints."""

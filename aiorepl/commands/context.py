@@ -1,0 +1,115 @@
+"""What a command may use of the session that it was typed into."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol, TypeVar
+
+from aiorepl.model import Event
+from aiorepl.settings import Settings
+
+__all__ = ["Context", "Entry", "Evaluation", "Job", "Jobs"]
+
+T = TypeVar("T")
+
+
+class Entry(NamedTuple):
+    """One submission of this session as it was typed; ``ok`` is False if it failed or was interrupted."""
+
+    number: int
+    text: str
+    ok: bool
+
+
+class Evaluation(NamedTuple):
+    """How a cell ended: with a value or with an exception.
+
+    ``elapsed`` is in seconds of wall clock, ``on_loop`` those that the cell itself held its thread (None if that was not
+    measured). ``detached`` means that the person sent it to the background meanwhile: there is no value yet.
+    """
+
+    value: object = None
+    exception: BaseException | None = None
+    elapsed: float = 0.0
+    on_loop: float | None = None
+    detached: bool = False
+
+
+class Job(NamedTuple):
+    """A cell in the background, as it is now; ``elapsed`` is in seconds, ``waits_on`` may be empty."""
+
+    number: int
+    text: str
+    elapsed: float
+    waits_on: str = ""
+
+
+class Jobs(Protocol):
+    """The cells in the background."""
+
+    def list(self) -> Sequence[Job]:
+        """The jobs that have not ended, oldest first."""
+
+    async def foreground(self, number: int) -> None:
+        """Wait for a job as if it had been typed just now: Ctrl-C and Ctrl-Z reach it, and its result is shown.
+
+        Raises:
+            CommandError: If there is no such job.
+        """
+
+    def resume(self, number: int) -> None:
+        """Let a stopped shell job go on in the background.
+
+        Raises:
+            CommandError: If there is no such job.
+        """
+
+
+class Context(Protocol):
+    """The session as its commands see it; all of it is used on the session's own thread."""
+
+    @property
+    def namespace(self) -> dict[str, object]:
+        """The names that cells see, live."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+
+    @property
+    def jobs(self) -> Jobs:
+        """The cells in the background."""
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """What was submitted in this session, oldest first."""
+
+    def past_entries(self) -> Sequence[str]:
+        """What was submitted in earlier sessions, oldest first; empty where no history is kept."""
+
+    @property
+    def initial_names(self) -> Mapping[str, object]:
+        """What the namespace held when the session began."""
+
+    async def execute(self, source: str, *, show: bool = True, filename: str = "") -> Evaluation:
+        """Run a cell on the user's loop, in the foreground.
+
+        With ``show`` its value is shown and kept in ``_``, and in any case a failure is shown before this returns.
+        ``filename`` is the file that tracebacks name; left out, the source is kept under a name of its own.
+        """
+
+    async def execute_off_loop(self, source: str) -> Evaluation:
+        """Run a cell without ``await`` in another thread, where no loop is running; otherwise like ``execute``."""
+
+    async def run(self, function: Callable[[], Awaitable[object]]) -> Evaluation:
+        """Run a coroutine function on the user's loop as if it were a cell: in the foreground, interruptible.
+
+        Its value is not shown; a failure is, without the frames of aiorepl that the traceback begins with.
+        """
+
+    async def call(self, function: Callable[[], T]) -> T:
+        """Call a function on the loop's own thread, in the session's context."""
+
+    def emit(self, event: Event) -> None:
+        """Show an event now, before the command has ended."""
+
+    def renew_hints(self) -> None:
+        """Show each hint once more."""

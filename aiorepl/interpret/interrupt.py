@@ -1,0 +1,162 @@
+"""Raise KeyboardInterrupt in a cell from another thread, and in nothing else.
+
+An asynchronous exception lands wherever its thread next looks for one. So it is set only while the cell's own code is
+on the thread, which the gate knows because each step of the cell passes through it, and is taken back when the step
+has ended first. (On an idle loop it would end ``run_forever``; inside the loop's own code it can lose a handle.)
+"""
+
+import signal
+import threading
+import time
+import types
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, TypeVar
+
+__all__ = ["Gate", "MainThreadRaiser", "raise_in", "steps", "take_back"]
+
+T = TypeVar("T")
+
+
+def raise_in(thread: int) -> None:
+    """Raise KeyboardInterrupt in the Python code of a thread; it waits there until a C call returns."""
+    # Not imported before it is needed: a program that is not interrupted need not pay for it.
+    import ctypes
+
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(KeyboardInterrupt))
+
+
+def take_back(thread: int) -> None:
+    """Withdraw what ``raise_in`` set, if it has not been raised yet."""
+    import ctypes
+
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), None)
+
+
+class MainThreadRaiser:
+    """Raises KeyboardInterrupt in the main thread by a signal, which also ends the C calls that a signal can end.
+
+    ``install`` is called on the main thread, the object itself on any.
+    """
+
+    def __init__(self, pressed: Callable[[], None]) -> None:
+        """``pressed`` is called on the main thread for each SIGINT that is not our own."""
+        self._pressed = pressed
+        # When our own signal was sent, while it is under way.
+        self._sent: float | None = None
+
+    def install(self) -> None:
+        """Take SIGINT."""
+        signal.signal(signal.SIGINT, self._handle)
+
+    def __call__(self, thread: int) -> None:
+        """Raise KeyboardInterrupt in the main thread."""
+        self._sent = time.monotonic()
+        signal.pthread_kill(thread, signal.SIGINT)
+
+    def _handle(self, _signum: int, _frame: object) -> None:
+        sent, self._sent = self._sent, None
+        # A signal that was never delivered, because another one was pending, must not turn a later press into ours.
+        if sent is not None and time.monotonic() - sent < 1.0:
+            raise KeyboardInterrupt
+        self._pressed()
+
+
+class Gate:
+    """Knows whether one cell is executing now, and for how long each of its steps held the thread.
+
+    ``step`` is called by the cell's thread, everything else may be called from any.
+    """
+
+    def __init__(self) -> None:
+        """Start closed: the cell is not executing."""
+        self._lock = threading.Lock()
+        # The thread that executes the cell now; changed under the lock only. None: the cell is not executing.
+        self._thread: int | None = None
+        # True from the moment an exception is set until the step has ended; changed under the lock only.
+        self._set = False
+        self.total = 0.0
+        self.longest = 0.0
+        self._entered = 0.0
+
+    @property
+    def open(self) -> bool:
+        """Tell whether the cell is executing now."""
+        return self._thread is not None
+
+    @property
+    def current(self) -> float:
+        """Seconds since the step that executes now began; 0.0 if none does."""
+        return time.perf_counter() - self._entered if self.open else 0.0
+
+    def interrupt(self, raiser: Callable[[int], None]) -> bool:
+        """Raise KeyboardInterrupt in the cell if it is executing; tell whether it was.
+
+        ``raiser`` raises it in a thread, as soon as that can take it.
+        """
+        with self._lock:
+            if self._thread is None:
+                return False
+            self._set = True
+            raiser(self._thread)
+            return True
+
+    def step(self, function: Callable[..., T], *arguments: object) -> T:
+        """Call a function so that ``interrupt`` reaches it.
+
+        Raises:
+            KeyboardInterrupt: If it was interrupted, even where that came too late to be raised inside the function.
+        """
+        late = False
+        try:
+            self._enter()
+            return function(*arguments)
+        finally:
+            # Until the gate is shut the exception may be raised here as well, and must not stop it from being shut.
+            while True:
+                try:
+                    self._leave()
+                    break
+                except KeyboardInterrupt:
+                    late = True
+            if late:
+                raise KeyboardInterrupt
+
+    def _enter(self) -> None:
+        with self._lock:
+            self._entered = time.perf_counter()
+            self._thread = threading.get_ident()
+
+    def _leave(self) -> None:
+        with self._lock:
+            if self._thread is not None:
+                elapsed = time.perf_counter() - self._entered
+                self.total += elapsed
+                self.longest = max(self.longest, elapsed)
+            thread, self._thread = self._thread, None
+            if self._set and thread is not None:
+                self._set = False
+                take_back(thread)
+
+
+@types.coroutine
+def steps(coroutine: Coroutine[Any, Any, T], gate: Gate) -> Generator[Any, Any, T]:
+    """Await a coroutine so that each of its steps passes through the gate."""
+    advance: Callable[..., Any] = coroutine.send
+    argument: object = None
+    while True:
+        try:
+            awaited = gate.step(advance, argument)
+        except StopIteration as stop:
+            value: T = stop.value
+            return value
+        except KeyboardInterrupt as interrupt:
+            if coroutine.cr_frame is None:  # type: ignore[attr-defined]
+                raise
+            # It was raised around the step, not in it: the coroutine has yet to see it.
+            advance, argument = coroutine.throw, interrupt
+            continue
+        try:
+            argument = yield awaited
+            advance = coroutine.send
+        except BaseException as error:
+            advance, argument = coroutine.throw, error

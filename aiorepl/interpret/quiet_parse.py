@@ -1,0 +1,23 @@
+"""Parse text that nobody has asked to run, without a warning about it on the person's screen."""
+
+import ast
+import re
+import warnings
+from typing import Literal
+
+__all__ = ["quiet_parse"]
+
+_FILENAME = "<aiorepl completion>"
+_FILTER = ("ignore", None, Warning, re.compile(re.escape(_FILENAME)), 0)
+
+
+def quiet_parse(source: str | bytes, mode: Literal["eval", "exec"]) -> ast.AST | None:
+    """The syntax tree, or None if the text is not Python."""
+    # A filter for this file name alone: catch_warnings() would swallow what other threads warn of meanwhile. It is not
+    # set anew while it stands first, as each change makes Python repeat the warnings that it has shown once.
+    if warnings.filters[:1] != [_FILTER]:
+        warnings.filterwarnings("ignore", module=re.escape(_FILENAME))
+    try:
+        return ast.parse(source, _FILENAME, mode)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None

@@ -1,0 +1,215 @@
+"""What a person typed: whether it is whole, of which kind it is, and its compiled form. Nothing is run here."""
+
+import __future__
+
+import ast
+import linecache
+import re
+import warnings
+from collections.abc import Iterator
+from types import CodeType
+from typing import Literal, NamedTuple
+
+__all__ = [
+    "Cell",
+    "Command",
+    "Help",
+    "Python",
+    "Shell",
+    "Typed",
+    "classify",
+    "compile_cell",
+    "completeness",
+    "is_block",
+    "silence_checks",
+    "split",
+]
+
+Completeness = Literal["complete", "incomplete", "invalid"]
+
+# A check compiles what is being typed again and again: its name lets its warnings be told from those of a cell.
+CHECK_NAME = "<input>"
+# CPython's own flags for its prompt (Include/cpython/compile.h); the ast module does not name them before 3.13.
+_ALLOW_INCOMPLETE_INPUT = 0x4000
+_DONT_IMPLY_DEDENT = 0x200
+_PARSE = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST
+_FUTURES = 0
+for _name in __future__.all_feature_names:
+    _FUTURES |= getattr(__future__, _name).compiler_flag
+
+_HELP = re.compile(r"\s*(?:(?P<before>\?\??)\s*(?P<a>[\w.\[\]'\"%]+)|(?P<b>%?[\w.\[\]'\"]+)\s*(?P<after>\?\??))\s*")
+_COMMAND = re.compile(r"\s*%\s*[A-Za-z]")
+
+
+class Python(NamedTuple):
+    """Code for the loop; ``background`` if it ended with ``&``, which ``text`` no longer has."""
+
+    text: str
+    background: bool = False
+
+
+class Command(NamedTuple):
+    """A ``%`` command without its ``%``."""
+
+    text: str
+
+
+class Shell(NamedTuple):
+    """A line for the shell without its ``!``."""
+
+    text: str
+    background: bool = False
+
+
+class Help(NamedTuple):
+    """``expression?``, or with its source ``expression??``."""
+
+    expression: str
+    source: bool
+
+
+Typed = Python | Command | Shell | Help
+
+
+class Cell(NamedTuple):
+    """Compiled code, in two parts: all statements, and the last one's value if that is an expression.
+
+    ``silent`` if a trailing semicolon hides the value. ``tree`` is the whole parsed text.
+    """
+
+    text: str
+    filename: str
+    tree: ast.Module
+    body: CodeType | None
+    value: CodeType | None
+    silent: bool
+
+
+def completeness(text: str) -> Completeness:
+    """Tell whether a text can be run as it is, is the beginning of something, or is neither.
+
+    A block counts as complete as soon as it parses: whether more of it may follow is the editor's to decide.
+    """
+    if _prefixed(text):
+        return "incomplete" if text.endswith("\\") else "complete"
+    # A newline after a line continuation turns "incomplete" into "invalid" on every version.
+    bare = text.rstrip("\n")
+    try:
+        compile(bare, CHECK_NAME, "exec", _PARSE | _ALLOW_INCOMPLETE_INPUT | _DONT_IMPLY_DEDENT, dont_inherit=True)
+    except SyntaxError as error:
+        if isinstance(classify(text), Help):
+            return "complete"
+        if "incomplete input" in str(error):
+            return "incomplete"
+        return "complete" if _without_ampersand(bare) else "invalid"
+    except (ValueError, OverflowError, MemoryError, RecursionError):
+        return "invalid"
+    return "complete"
+
+
+def silence_checks() -> None:
+    """Let only cells warn about their syntax, not each look at what is being typed; for this process."""
+    warnings.filterwarnings("ignore", module=re.escape(CHECK_NAME))
+
+
+def is_block(text: str) -> bool:
+    """Tell whether a complete text ends in a compound statement, to which further lines could belong."""
+    tree = _parse(text)
+    if tree is None or not tree.body:
+        return False
+    return hasattr(tree.body[-1], "body") or isinstance(tree.body[-1], ast.Match)
+
+
+def classify(text: str) -> Typed:
+    """Tell Python code from a ``%`` command, a ``!`` line and a question for help."""
+    stripped = text.strip()
+    if _COMMAND.match(text):
+        found = _HELP.fullmatch(stripped)
+        if found and found["after"]:
+            return Help(found["b"], len(found["after"]) == 2)
+        return Command(stripped[1:].lstrip())
+    if stripped.startswith("!"):
+        background = stripped.endswith("&") and not stripped.endswith("&&")
+        return Shell(stripped[1:].strip().removesuffix("&" if background else "").strip(), background)
+    found = _HELP.fullmatch(stripped)
+    if found:
+        marks = found["before"] or found["after"]
+        return Help(found["a"] or found["b"], len(marks) == 2)
+    code = _without_ampersand(text)
+    return Python(text) if code is None else Python(code, background=True)
+
+
+def split(text: str) -> Iterator[str]:
+    """Cut a file's text into cells: one if all of it is Python, else at each ``%`` and ``!`` line in the first column."""
+    if ("%" not in text and "!" not in text) or _parse(text) is not None:
+        yield text
+        return
+    chunk = ""
+    for number, line in enumerate(text.splitlines(keepends=True)):
+        if _prefixed(line) and not line[0].isspace() and completeness(chunk) != "incomplete":
+            if chunk.strip():
+                yield chunk
+            yield line
+            # Lines keep their numbers, as tracebacks name them.
+            chunk = "\n" * (number + 1)
+        else:
+            chunk += line
+    if chunk.strip():
+        yield chunk
+
+
+def compile_cell(text: str, filename: str, *, flags: int = 0, remember: bool = True) -> tuple[Cell, int]:
+    """Compile a cell; return it and the ``__future__`` flags that later cells inherit.
+
+    With ``remember`` its lines are kept for tracebacks and ``inspect.getsource`` under the name that it has there.
+
+    Raises:
+        SyntaxError: As ``compile`` does, and ValueError, OverflowError, MemoryError or RecursionError.
+    """
+    if remember:
+        # The form of linecache's own entries; without a modification time it is never checked against a file.
+        linecache.cache[filename] = (len(text), None, [line + "\n" for line in text.splitlines()], filename)
+    tree = compile(text, filename, "exec", _PARSE | flags, dont_inherit=True)
+    assert isinstance(tree, ast.Module)
+    last = tree.body[-1] if tree.body else None
+    statements = tree.body[:-1] if isinstance(last, ast.Expr) else tree.body
+    body = value = None
+    run = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    if statements:
+        module = ast.Module(statements, tree.type_ignores)
+        body = compile(module, filename, "exec", run | flags, dont_inherit=True)
+        flags |= body.co_flags & _FUTURES
+    if isinstance(last, ast.Expr):
+        value = compile(ast.Expression(last.value), filename, "eval", run | flags, dont_inherit=True)
+    silent = last is not None and _ends_with_semicolon(text, last)
+    return Cell(text, filename, tree, body, value, silent), flags
+
+
+def _prefixed(text: str) -> bool:
+    return bool(_COMMAND.match(text)) or text.lstrip().startswith("!")
+
+
+def _parse(text: str) -> ast.Module | None:
+    try:
+        tree = compile(text, CHECK_NAME, "exec", _PARSE, dont_inherit=True)
+    except (SyntaxError, ValueError, OverflowError, MemoryError, RecursionError):
+        return None
+    assert isinstance(tree, ast.Module)
+    return tree
+
+
+def _without_ampersand(text: str) -> str | None:
+    """The code before a trailing ``&``, or None if there is none or the code is not whole without it."""
+    stripped = text.rstrip()
+    if not stripped.endswith("&"):
+        return None
+    code = stripped[:-1].rstrip()
+    return code if code and _parse(text) is None and _parse(code) is not None else None
+
+
+def _ends_with_semicolon(text: str, last: ast.stmt) -> bool:
+    """Tell whether a semicolon follows the last statement; only blanks and a comment can stand there otherwise."""
+    assert last.end_lineno is not None and last.end_col_offset is not None
+    # Form feeds and the like do not end a line for the parser, as they do for str.splitlines.
+    line = re.split(r"\r\n|\r|\n", text)[last.end_lineno - 1].encode()
+    return line[last.end_col_offset :].lstrip().startswith(b";")

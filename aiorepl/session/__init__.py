@@ -1,0 +1,1 @@
+"""Text in, events out: the one seam between what runs code and what a person looks at."""

@@ -1,0 +1,135 @@
+"""Ctrl-C, press by press: what it does to the cell, and what it says when that is not enough."""
+
+import asyncio
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Protocol
+
+from aiorepl.interpret.host import LoopHost
+from aiorepl.interpret.interpreter import Execution
+from aiorepl.introspect.failures import own_frame
+from aiorepl.model import Notice
+
+__all__ = ["Interrupts", "Raiser"]
+
+# Seconds after which a press that has had no effect is explained.
+PATIENCE = 0.5
+
+
+class Raiser(Protocol):
+    """Raises KeyboardInterrupt in a thread that is executing Python code."""
+
+    def __call__(self, thread: int) -> None:
+        """Raise it there as soon as that thread can take it."""
+
+
+class Interrupts:
+    """Follows the presses for one cell at a time.
+
+    The first press interrupts the cell where it stands: parked, its task is cancelled; executing, KeyboardInterrupt is
+    raised in it. If something else holds the loop, the first press says what, and the second is raised into it. If a
+    press has no effect within ``PATIENCE``, that is said, and the next one leaves the loop behind.
+    """
+
+    def __init__(
+        self, *, tell: Callable[[Notice], None], raiser: Raiser, abandon: Callable[[Execution], bool]
+    ) -> None:
+        """Tell with ``tell``; ``abandon`` leaves a cell's loop behind, or returns False where that cannot be."""
+        self._tell = tell
+        self._raise = raiser
+        self._abandon = abandon
+        self._execution: Execution | None = None
+        self._ineffective = False
+        self._held_by_other = False
+        # Counts presses, so that an older press's patience does not speak after a newer one.
+        self._press = 0
+
+    async def press(self, execution: Execution) -> None:
+        """Ctrl-C was pressed while this cell was in the foreground; returns when the press has done what it could."""
+        if execution is not self._execution:
+            self._execution, self._ineffective, self._held_by_other = execution, False, False
+        self._press += 1
+        press = self._press
+        if self._ineffective and self._abandon(execution):
+            return
+        execution.interrupted = True
+        ended = asyncio.ensure_future(asyncio.shield(asyncio.wrap_future(execution.done)))
+        cancelled = self._reach(execution)
+        await asyncio.wait({ended}, timeout=PATIENCE)
+        if press == self._press and not ended.done():
+            self._explain(execution, cancelled=cancelled.is_set())
+        ended.cancel()
+
+    def _reach(self, execution: Execution) -> threading.Event:
+        """Interrupt the cell; return what is set once its task has been cancelled."""
+        cancelled = threading.Event()
+
+        def cancel() -> None:
+            # It may have begun to execute, or ended, since it was seen parked.
+            if execution.task is not None and not execution.task.done():
+                execution.task.cancel()
+            cancelled.set()
+
+        if not execution.gate.interrupt(self._raise):
+            if self._held_by_other and execution.host.thread is not None:
+                self._raise(execution.host.thread)
+            execution.host.call(cancel)
+        return cancelled
+
+    def _explain(self, execution: Execution, *, cancelled: bool) -> None:
+        host = execution.host
+        if execution.gate.interrupt(self._raise):
+            self._ineffective = True
+            self._tell(Notice(f"still in {stack_place(host)}; Ctrl-C again leaves this loop behind"))
+        elif cancelled:
+            waits = execution.waits_on() or "its cleanup"
+            more = "Ctrl-C cancels that too, Ctrl-Z sends the cell to the background"
+            self._tell(Notice(f"the cell was cancelled and still waits on {waits}; {more}"))
+        else:
+            holder = holder_of(host)
+            again = "leaves this loop behind" if self._held_by_other else "raises KeyboardInterrupt in it"
+            self._ineffective = self._held_by_other
+            self._held_by_other = True
+            self._tell(Notice(f"{holder} holds the loop in {stack_place(host)}; Ctrl-C again {again}"))
+
+
+def holder_of(host: LoopHost) -> str:
+    """Name what is on the loop's thread now; called from another thread."""
+    frame = _frame_of(host)
+    task = asyncio.current_task(host.loop)
+    if task is not None:
+        return task.get_name()
+    while frame is not None:
+        if frame.f_code.co_name == "_run" and frame.f_code.co_filename.endswith("events.py"):
+            return "a callback"
+        frame = frame.f_back
+    return "something else"
+
+
+def stack_place(host: LoopHost) -> str:
+    """Say in which line of the user's the loop's thread is, and in which call if the source shows it."""
+    frame = _frame_of(host)
+    while frame is not None and frame.f_back is not None and not _users(frame):
+        frame = frame.f_back
+    if frame is None:
+        return "an unknown place"
+    import linecache
+
+    code = frame.f_code
+    line = linecache.getline(code.co_filename, frame.f_lineno).strip()
+    source = f": {line}" if line else ""
+    return f"{code.co_filename}, line {frame.f_lineno}{source}"
+
+
+def _users(frame: FrameType) -> bool:
+    filename = frame.f_code.co_filename
+    library = asyncio.__file__.rpartition("asyncio")[0]
+    return not (
+        own_frame(filename) or (filename.startswith((library, "<frozen")) and "site-packages" not in filename)
+    )
+
+
+def _frame_of(host: LoopHost) -> FrameType | None:
+    return None if host.thread is None else sys._current_frames().get(host.thread)

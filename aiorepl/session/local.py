@@ -1,0 +1,441 @@
+"""A session in this process: cells on the loop that aiorepl owns, commands and questions beside it."""
+
+import asyncio
+import concurrent.futures
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from aiorepl.alerts.unretrieved import UnretrievedWatch
+from aiorepl.commands.context import Entry, Evaluation
+from aiorepl.errors import CommandError
+from aiorepl.interpret.host import LoopHost
+from aiorepl.interpret.interpreter import Ending, Execution, Interpreter
+from aiorepl.interpret.interrupt import raise_in
+from aiorepl.interpret.source import Cell, Command, Help, Python, Shell, classify
+from aiorepl.introspect.failures import describe
+from aiorepl.model import (
+    Answer,
+    Completion,
+    Done,
+    Event,
+    Failure,
+    Leave,
+    Notice,
+    Outcome,
+    Running,
+    Signature,
+    Status,
+)
+from aiorepl.session.interrupts import Interrupts, Raiser
+from aiorepl.session.jobs import CellJob, JobTable, Runs, ShellJob
+from aiorepl.session.pulse import Pulse
+from aiorepl.settings import Settings
+
+if TYPE_CHECKING:
+    from aiorepl.commands.registry import Registry
+    from aiorepl.interpret.completion import Completer
+
+__all__ = ["LocalSession"]
+
+T = TypeVar("T")
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+# A beat that was not answered for so long is shown as a blocked loop.
+_BLOCKED = 0.5
+
+
+class LocalSession:
+    """See ``aiorepl.session.protocol.Session``; ``open`` is awaited first, on the frontend's loop."""
+
+    def __init__(
+        self,
+        interpreter: Interpreter,
+        factory: LoopFactory,
+        *,
+        settings: Settings,
+        past_entries: Callable[[], Sequence[str]] = lambda: (),
+        raiser: Raiser = raise_in,
+        in_main_thread: bool = False,
+    ) -> None:
+        """Make the loop, which is not running yet.
+
+        Args:
+            interpreter: Runs the cells.
+            factory: Makes a loop.
+            settings: Those in force; ``%set`` changes them.
+            past_entries: What the history file holds.
+            raiser: How KeyboardInterrupt gets into the loop's thread.
+            in_main_thread: The caller runs ``host.serve()`` itself, and the loop cannot be left behind.
+
+        Raises:
+            LoopError: If there is no loop to be had.
+        """
+        self.settings = settings
+        self.namespace = interpreter.namespace
+        self.initial_names: Mapping[str, object] = dict(interpreter.namespace)
+        self.past_entries = past_entries
+        self.entries: list[Entry] = []
+        self._interpreter = interpreter
+        self._factory = factory
+        self._in_main_thread = in_main_thread
+        self._frontend: asyncio.AbstractEventLoop
+        self._announcements: asyncio.Queue[Event | None]
+        self._watch = UnretrievedWatch(self._tell)
+        self._listener = _Listener(self)
+        self._pulse = Pulse(lambda: self.host)
+        self._interrupts = Interrupts(tell=self._tell, raiser=raiser, abandon=self._abandon)
+        self.jobs = JobTable(attend=self._attend, announce=self._announce_end)
+        self._foreground: Runs | None = None
+        self._detach: asyncio.Future[None] | None = None
+        self._submission: asyncio.Task[None] | None = None
+        self._emit: Callable[[Event], None] = self._tell
+        # Of the submission in the foreground: its number, what was typed, how many cells it had so far, how it goes.
+        self._number = 0
+        self._text = ""
+        self._parts = 0
+        self._outcome: Outcome = "ok"
+        self._compile_error: BaseException | None = None
+        self._last_alert = ""
+        self._completer: Completer | None = None
+        self._pulse_task: asyncio.Task[None] | None = None
+        self._listening = True
+        self.host = interpreter.host = LoopHost(factory, self._listener)
+        interpreter.hints.enabled = settings.flag("hints")
+        settings.listen(self._setting_changed)
+
+    async def open(self) -> None:
+        """Begin: the loop runs, and what happens on it is announced."""
+        self._frontend = asyncio.get_running_loop()
+        self._announcements = asyncio.Queue()
+        self._watch.watch_warnings()
+        if not self._in_main_thread:
+            self.host.start()
+        self._pulse_task = asyncio.create_task(self._pulse.run(self._watch.scan), name="aiorepl-pulse")
+
+    async def submit(self, text: str, *, filename: str = "", show: bool = True) -> AsyncIterator[Event]:
+        """Run what was typed, or read from a file that tracebacks are to name; ``show`` its value."""
+        queue: asyncio.Queue[Event] = asyncio.Queue()
+        self._emit = queue.put_nowait
+        perform = self._perform(text, filename, show)
+        submission = self._submission = asyncio.create_task(perform, name="aiorepl-submission")
+        try:
+            while not isinstance(event := await queue.get(), Done):
+                yield event
+        finally:
+            submission.cancel()
+            await asyncio.gather(submission, return_exceptions=True)
+            self._emit, self._submission = self._tell, None
+        yield event
+
+    async def announcements(self) -> AsyncIterator[Event]:
+        """What happens by itself."""
+        while (event := await self._announcements.get()) is not None:
+            yield event
+
+    async def complete(self, text: str, cursor: int) -> AsyncIterator[tuple[Completion, ...]]:
+        """Ways to go on at the cursor."""
+        async for batch in self._completions().complete(text, cursor):
+            yield batch
+
+    async def signature(self, text: str, cursor: int) -> Signature | None:
+        """The call that the cursor stands in."""
+        return await self._completions().signature(text, cursor)
+
+    def warm(self) -> None:
+        """Load, in the background, what the first completion would otherwise wait for."""
+        self._completions().warm()
+
+    async def interrupt(self) -> None:
+        """Stop what is in the foreground."""
+        if isinstance(self._foreground, CellJob):
+            await self._interrupts.press(self._foreground.execution)
+        elif self._submission is not None:
+            self._submission.cancel()
+
+    async def detach(self) -> None:
+        """Send what is in the foreground to the background."""
+        if self._detach is not None and not self._detach.done():
+            self._detach.set_result(None)
+
+    def command_names(self) -> Sequence[str]:
+        """The names of the ``%`` commands."""
+        return self._registry().names()
+
+    def status(self) -> Status:
+        """How the loop is doing."""
+        host = self.host
+        try:
+            tasks = len(asyncio.all_tasks(host.loop))
+        except RuntimeError:
+            # Before 3.14 the set of tasks may change while it is copied; the next look will do.
+            tasks = 0
+        foreground = self._foreground
+        running = Running(self._number, foreground.elapsed, foreground.waits_on()) if foreground else None
+        blocked = self._pulse.overdue > _BLOCKED
+        return Status(
+            loop="closed"
+            if host.loop.is_closed()
+            else "blocked"
+            if blocked
+            else "busy"
+            if running
+            else "idle",
+            lag=self._pulse.lag,
+            tasks=tasks,
+            debug=host.loop.get_debug(),
+            jobs=len(self.jobs),
+            last_alert=self._last_alert,
+            running=running,
+        )
+
+    async def aclose(self) -> None:
+        """Cancel the tasks, close the loop, and end the announcements."""
+        timeout = self.settings.seconds("exit_timeout")
+        await self.jobs.aclose()
+        self.host.close(timeout=timeout)
+        # Tasks, generators and threads each get the time; a blocked loop gets no more than that.
+        limit = 3 * timeout + 1 if self._pulse.overdue < _BLOCKED else timeout
+        if not await asyncio.to_thread(self.host.ended.wait, limit):
+            self._tell(Notice("the loop is blocked and was left as it is", "alert"))
+        if self._pulse_task is not None:
+            self._pulse_task.cancel()
+        self._watch.scan(last=True)
+        self._listening = False
+        self._announcements.put_nowait(None)
+
+    # What commands use: see aiorepl.commands.context.Context.
+
+    def emit(self, event: Event) -> None:
+        """Show an event of the submission in the foreground."""
+        self._emit(event)
+
+    def renew_hints(self) -> None:
+        """Show each hint once more."""
+        self._interpreter.hints.renew()
+
+    async def execute(self, source: str, *, show: bool = True, filename: str = "") -> Evaluation:
+        """Run a cell on the loop, in the foreground."""
+        return await self._execute(source, filename, partial(self._interpreter.start, show=show))
+
+    async def execute_off_loop(self, source: str) -> Evaluation:
+        """Run a cell in a thread of its own."""
+        return await self._execute(source, "", self._interpreter.start_in_thread)
+
+    async def run(self, function: Callable[[], Awaitable[object]]) -> Evaluation:
+        """Run a coroutine function on the loop as if it were a cell."""
+        execution = self._interpreter.start_function(self._number, self._text, function)
+        return _evaluation(await self._attend(CellJob(execution)))
+
+    async def call(self, function: Callable[[], T]) -> T:
+        """Call a function on the loop's own thread, in the session's context."""
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
+
+        def run() -> None:
+            try:
+                future.set_result(self._interpreter.context.copy().run(function))
+            except Exception as error:
+                future.set_exception(error)
+
+        self.host.call(run)
+        return await asyncio.wrap_future(future)
+
+    # The rest is the session's own.
+
+    async def _perform(self, text: str, filename: str, show: bool) -> None:
+        """Run a submission and emit its events; whatever happens, the last one is Done."""
+        emit = self._emit
+        self._number += 1
+        self._parts = 0
+        self._text = text
+        self._outcome = "ok"
+        started = self._frontend.time()
+        try:
+            await self._dispatch(text, filename, show)
+        except CommandError as error:
+            self._outcome = "error"
+            emit(Notice(str(error), "error"))
+        except asyncio.CancelledError:
+            self._outcome = "interrupted"
+            emit(Failure("KeyboardInterrupt\n", "KeyboardInterrupt"))
+        except Exception as error:
+            # A bug of ours, or of a command that somebody registered: it shows, and the session goes on.
+            self._outcome = "error"
+            emit(describe(error))
+        self.entries.append(Entry(self._number, text, self._outcome in ("ok", "detached")))
+        emit(Done(self._outcome, self._number, self._frontend.time() - started))
+
+    async def _dispatch(self, text: str, filename: str, show: bool) -> None:
+        typed = classify(text)
+        if isinstance(typed, Python) and typed.background:
+            cell = self._compile(typed.text)
+            if cell is not None:
+                self._send_to_background(CellJob(self._interpreter.start(self._number, cell)))
+        elif isinstance(typed, Python):
+            await self.execute(typed.text, show=show, filename=filename)
+        elif isinstance(typed, Shell):
+            await self._run_shell(typed)
+        else:
+            found = await (self._help(typed) if isinstance(typed, Help) else self._command(typed))
+            if found is not None:
+                self._emit(Answer(found))
+
+    async def _command(self, typed: Command) -> object | None:
+        return await self._registry().run(self, typed.text)
+
+    async def _help(self, typed: Help) -> object:
+        if typed.expression.startswith("%"):
+            return self._registry().get(typed.expression).help
+        from aiorepl.commands.objects import describe as describe_object
+
+        return await describe_object(self, typed.expression, source=typed.source)
+
+    async def _run_shell(self, typed: Shell) -> None:
+        if not typed.text:
+            raise CommandError("! takes a command for the shell, as in !ls")
+        job = ShellJob(typed.text, await asyncio.create_subprocess_shell(typed.text))
+        if typed.background:
+            self._send_to_background(job)
+            return
+        try:
+            ending = await self._attend(job)
+        except asyncio.CancelledError:
+            job.terminate()
+            raise
+        if ending is not None and ending.value:
+            self._emit(Notice(f"exit status {ending.value}"))
+
+    def _compile(self, source: str, filename: str = "") -> Cell | None:
+        """Compile a cell, or show why that cannot be done."""
+        self._parts += 1
+        part = f".{self._parts}" if self._parts > 1 else ""
+        name = filename or f"<cell {self._number}{part}>"
+        try:
+            return self._interpreter.compile(source, name, remember=not filename)
+        except (SyntaxError, ValueError, OverflowError, MemoryError, RecursionError) as error:
+            self._outcome = "error"
+            self._compile_error = error
+            self._emit(describe(error))
+            return None
+
+    async def _execute(
+        self, source: str, filename: str, start: Callable[[int, Cell], Execution]
+    ) -> Evaluation:
+        cell = self._compile(source, filename)
+        if cell is None:
+            return Evaluation(exception=self._compile_error)
+        return _evaluation(await self._attend(CellJob(start(self._number, cell))))
+
+    async def _attend(self, job: Runs) -> Ending | None:
+        """Keep something in the foreground until it ends, and show how; None if it was sent to the background."""
+        self._foreground = job
+        detach = self._detach = self._frontend.create_future()
+        end = asyncio.ensure_future(job.end())
+        try:
+            await asyncio.wait({end, detach}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._foreground = self._detach = None
+            if not end.done():
+                end.cancel()
+        if not end.done() or end.cancelled():
+            job.stop()
+            self._send_to_background(job)
+            return None
+        ending = end.result()
+        self._outcome = ending.outcome
+        for event in ending.events:
+            self._emit(event)
+        return ending
+
+    def _send_to_background(self, job: Runs) -> None:
+        number = self.jobs.add(job)
+        self._outcome = "detached"
+        self._emit(
+            Notice(f"[{number}] {_first_line(job.text)} goes on in the background; %fg brings it back")
+        )
+
+    def _announce_end(self, number: int, job: Runs, ending: Ending) -> None:
+        how = {"ok": "done", "error": "failed", "interrupted": "interrupted", "detached": "detached"}
+        self._tell(
+            Notice(f"[{number}] {how[ending.outcome]} after {ending.elapsed:.1f} s: {_first_line(job.text)}")
+        )
+        for event in ending.events:
+            # A job that calls sys.exit has ended; the session has not.
+            self._tell(
+                Notice(f"[{number}] exit status {event.status}") if isinstance(event, Leave) else event
+            )
+
+    def _abandon(self, execution: Execution) -> bool:
+        """Leave behind the loop of a cell that cannot be reached; its tasks are cancelled when its call returns."""
+        if self._in_main_thread:
+            return False
+        old = execution.host
+        if old is self.host:
+            self.host = self._interpreter.host = LoopHost(self._factory, self._listener)
+            self.host.start()
+        old.close(timeout=self.settings.seconds("exit_timeout"))
+        self._interpreter.give_up(old.loop, "this loop was left behind and a new one takes over")
+        return True
+
+    def _tell(self, event: Event) -> None:
+        """Announce an event, from any thread."""
+        if isinstance(event, Notice) and event.level == "alert":
+            self._last_alert = event.text
+        if self._listening:
+            # The frontend's loop may be closing already: nobody is left to be told.
+            with contextlib.suppress(RuntimeError):
+                self._frontend.call_soon_threadsafe(self._announcements.put_nowait, event)
+
+    def _setting_changed(self, name: str, value: object) -> None:
+        if name == "hints":
+            self._interpreter.hints.enabled = bool(value)
+
+    def _registry(self) -> "Registry":
+        # Commands are not loaded before one is asked for: a program without a prompt need not wait for them.
+        from aiorepl.commands.registry import COMMANDS
+
+        return COMMANDS
+
+    def _completions(self) -> "Completer":
+        if self._completer is None:
+            from aiorepl.interpret.completion import Completer
+
+            registry = self._registry()
+            self._completer = Completer(self.namespace, commands=lambda text: registry.complete(text, self))
+        return self._completer
+
+
+class _Listener:
+    """Passes on what happens to the loop."""
+
+    def __init__(self, session: LocalSession) -> None:
+        self._session = session
+
+    def loop_started(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._session._watch.watch_loop(loop)
+
+    def loop_lost(self, loop: asyncio.AbstractEventLoop, reason: str) -> None:
+        self._session._tell(
+            Notice(f"{reason}; a new one takes over, and the tasks of the old one are gone", "alert")
+        )
+        self._session._interpreter.give_up(loop, reason)
+
+    def escaped(self, error: BaseException) -> None:
+        if not self._session._watch.holds(error):
+            what = "".join(describe(error).summary)
+            self._session._tell(Notice(f"a callback raised {what}; the loop goes on", "alert"))
+
+    def refused(self, names: list[str]) -> None:
+        self._session._tell(Notice(f"did not end in time: {', '.join(names)}", "alert"))
+
+
+def _evaluation(ending: Ending | None) -> Evaluation:
+    if ending is None:
+        return Evaluation(detached=True)
+    return Evaluation(ending.value, ending.exception, ending.elapsed, ending.on_loop)
+
+
+def _first_line(text: str) -> str:
+    first, *rest = text.strip().splitlines() or [""]
+    return first[:60] + ("…" if rest or len(first) > 60 else "")

@@ -1,0 +1,1 @@
+"""The frontends: what a person sees and types."""

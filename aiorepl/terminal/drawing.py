@@ -1,0 +1,71 @@
+"""Events as text for a screen: coloured by the theme, or not at all."""
+
+import os
+from collections.abc import Callable
+
+from aiorepl.model import Answer, Event, Failure, Notice, Output, Progress, Result
+from aiorepl.render.ansi import paint
+from aiorepl.render.text import visible
+from aiorepl.settings import Settings
+from aiorepl.terminal.theme import detect
+
+__all__ = ["Drawing"]
+
+
+class Drawing:
+    """Draws with the theme in force and as many colours as the terminal has."""
+
+    def __init__(self, settings: Settings, *, colors: int, ascii: bool, width: Callable[[], int]) -> None:
+        """``colors`` is 0 for none; with ``ascii`` no other character is used."""
+        self._settings = settings
+        self.colors = colors
+        self._ascii = ascii
+        self._width = width
+
+    @property
+    def theme(self) -> str:
+        """The theme in force; "auto" is the one that suits the terminal's background."""
+        chosen = self._settings.text("theme")
+        return detect(os.environ) if chosen == "auto" else chosen
+
+    def draw(self, event: Event) -> str:
+        """Return the text that shows an event, ending with a newline if there is any."""
+        if isinstance(event, Result):
+            note = self.paint(event.note, "dim") + "\n" if event.note else ""
+            return self._highlight(event.text, "repr") + "\n" + note
+        if isinstance(event, Failure):
+            return self._highlight(event.text, "traceback")
+        if isinstance(event, Notice):
+            return self._notice(event)
+        if isinstance(event, Answer):
+            from aiorepl.render.rich_blocks import draw
+
+            return draw(event.value, self._width(), theme=self.theme, colors=self._depth, ascii=self._ascii)
+        return event.text if isinstance(event, Output) else ""
+
+    def progress(self, event: Progress) -> str:
+        """Return a bar of one line."""
+        room = max(4, min(40, self._width() - len(event.text) - 4))
+        full = round(room * min(1.0, max(0.0, event.fraction)))
+        block, rest = ("#", ".") if self._ascii else ("█", "░")
+        return self.paint(f"{block * full}{rest * (room - full)} {event.text}"[: self._width() - 1], "dim")
+
+    def paint(self, text: str, role: str) -> str:
+        """Colour a text by what it stands for."""
+        return paint(text, role, self.theme, self._depth)
+
+    @property
+    def _depth(self) -> int:
+        return 0 if self.theme == "none" else self.colors
+
+    def _notice(self, event: Notice) -> str:
+        role = {"hint": "hint", "info": "dim", "alert": "alert", "error": "error"}[event.level]
+        detail = self._highlight(event.detail, "traceback") if event.detail else ""
+        return self.paint("\n".join(visible(line) for line in event.text.splitlines()), role) + "\n" + detail
+
+    def _highlight(self, text: str, kind: str) -> str:
+        from aiorepl.render.highlight import highlight
+
+        if kind == "traceback":
+            return highlight(text, "traceback", theme=self.theme, colors=self._depth)
+        return highlight(text, "repr", theme=self.theme, colors=self._depth)

@@ -1,0 +1,444 @@
+"""The frontend for a person at a terminal: reads cells with prompt_toolkit, shows events above the prompt."""
+
+import asyncio
+import contextlib
+import os
+import shlex
+import shutil
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+from prompt_toolkit.application import Application, run_in_terminal
+from prompt_toolkit.document import Document
+from prompt_toolkit.enums import EditingMode
+from prompt_toolkit.filters import Condition
+from prompt_toolkit.formatted_text import ANSI, StyleAndTextTuples
+from prompt_toolkit.input import Input
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
+from prompt_toolkit.layout.containers import HSplit
+from prompt_toolkit.output import ColorDepth, Output
+from prompt_toolkit.shortcuts import PromptSession
+from prompt_toolkit.styles import DynamicStyle
+
+from aiorepl.model import Done, Edit, Event, Insert, Leave, Notice, Outcome, Progress
+from aiorepl.session.protocol import Session
+from aiorepl.settings import Settings
+from aiorepl.terminal.completer import SessionCompleter, SignatureHint
+from aiorepl.terminal.console import Console, Interrupted, install
+from aiorepl.terminal.drawing import Drawing
+from aiorepl.terminal.editing import bindings, prefix_search, processors
+from aiorepl.terminal.history import HistoryFile, SuggestFromHistory
+from aiorepl.terminal.lexer import SourceLexer
+from aiorepl.terminal.screen import Screen
+from aiorepl.terminal.theme import style
+from aiorepl.terminal.toolbar import toolbar, waiting
+
+__all__ = ["TerminalFrontend"]
+
+# Seconds: how often the lines that tell of the loop are drawn anew, and when a waiting cell is told about.
+_REFRESH = 0.5
+_WAITING = 1.0
+# The longest that output is collected before it is written above the prompt, which then has to be drawn anew.
+_GATHER = 0.02
+
+
+# What the prompt returns when it makes way for a question of the program's.
+_ASIDE = "\0aside"
+
+
+class TerminalFrontend:
+    """See ``aiorepl.application.Frontend``; everything is called on the frontend's own loop."""
+
+    def __init__(
+        self,
+        session: Session,
+        settings: Settings,
+        history: HistoryFile,
+        *,
+        input: Input,
+        output: Output,
+        screen: Screen | None = None,
+        depth: ColorDepth = ColorDepth.DEPTH_1_BIT,
+        ascii: bool = False,
+    ) -> None:
+        """Read keys from ``input`` and draw on ``output``.
+
+        Args:
+            session: Where cells go.
+            settings: Those in force.
+            history: What was typed before, and will be.
+            input: The keys.
+            output: The same terminal as ``screen``'s.
+            screen: Shows what the process prints; without it only events are shown.
+            depth: How many colours there are.
+            ascii: Draw with no other characters.
+        """
+        self._session = session
+        self._settings = settings
+        self._history = history
+        self._input = input
+        self._output = output
+        self._screen = screen
+        self._depth = depth
+        self._loop = asyncio.get_running_loop()
+        self._owned = contextlib.ExitStack()
+        self._drawing = Drawing(settings, colors=_colors(depth), ascii=ascii, width=self._columns)
+        self._signature = SignatureHint(session.signature)
+        # The application that has the terminal now: the prompt, a question, or none.
+        self._app: Application[str] | None = None
+        self._next = Document()
+        self._edit = False
+        self._running = False
+        self._paging = False
+        # What is to be shown above the prompt, and whether a callback is under way that will do it.
+        self._above: list[str] = []
+        self._flush_due = False
+        # Questions of the program, one at a time; the prompt stays aside until all are answered.
+        self._asking = asyncio.Lock()
+        self._questions = 0
+        self._changed = asyncio.Condition()
+        self._tasks: set[asyncio.Future[None]] = set()
+        self.left: Leave | None = None
+        self._prompt = self._make_prompt()
+        settings.listen(self._setting_changed)
+
+    @classmethod
+    def on_terminal(cls, session: Session, settings: Settings) -> "TerminalFrontend":
+        """Take over the terminal of this process."""
+        from prompt_toolkit.input.defaults import create_input
+        from prompt_toolkit.output.vt100 import Vt100_Output
+
+        from aiorepl.terminal.files import history_file
+
+        history = HistoryFile(history_file(), settings.integer("history_size"))
+        input = create_input()
+        screen = Screen()
+        output = Vt100_Output.from_pty(screen.file, term=os.environ.get("TERM"))
+        depth = ColorDepth.from_env() or output.get_default_color_depth()
+        ascii = "utf" not in (screen.file.encoding or "").lower()
+        frontend = cls(
+            session, settings, history, input=input, output=output, screen=screen, depth=depth, ascii=ascii
+        )
+        frontend._owned.callback(screen.close)
+        frontend._owned.enter_context(install(Console(read=frontend.read_line, page=frontend.page)))
+        if settings.flag("title"):
+            frontend._owned.enter_context(_title(output))
+        return frontend
+
+    def past_entries(self) -> Sequence[str]:
+        """What was typed in this session and in earlier ones, oldest first."""
+        return self._history.entries()
+
+    async def converse(self) -> None:
+        """Read and submit cells until a person or a cell leaves."""
+        self._loop.call_later(1.0, self._warm)
+        problem = ""
+        while self.left is None:
+            if self._history.problem != problem:
+                problem = self._history.problem
+                self.show(Notice(problem, "error"))
+            text = await self._read()
+            if text is None:
+                self.left = Leave(0)
+            elif text.strip():
+                await self.submit(self._session.submit(text))
+
+    async def submit(self, events: AsyncIterator[Event]) -> Outcome:
+        """Show the events of a submission; return how it ended."""
+        self._running = True
+        watch = asyncio.create_task(self._tell_of_waiting())
+        outcome: Outcome = "error"
+        try:
+            async for event in events:
+                if isinstance(event, Done):
+                    outcome = event.outcome
+                else:
+                    self.show(event)
+        finally:
+            self._running = False
+            watch.cancel()
+            if self._screen is not None:
+                self._screen.status("")
+                self._screen.restore()
+        return outcome
+
+    async def show_announcements(self) -> None:
+        """Show what happens by itself, until the session has ended."""
+        async for event in self._session.announcements():
+            self.show(event)
+
+    def show(self, event: Event) -> None:
+        """Show an event, or do what it asks the frontend for."""
+        if isinstance(event, Leave):
+            self.left = event
+            self._print(event.message + "\n" if event.message else "")
+        elif isinstance(event, Insert | Edit):
+            self._next, self._edit = Document(event.text), isinstance(event, Edit)
+        elif isinstance(event, Progress):
+            if self._screen is not None:
+                self._screen.status(self._drawing.progress(event))
+        else:
+            self._print(self._drawing.draw(event))
+
+    def interrupt(self) -> None:
+        """Ctrl-C was pressed while no prompt had the keys, or SIGINT was sent to the process."""
+        if self._paging:
+            return
+        if self._app is not None:
+            self._app.exit(exception=KeyboardInterrupt())
+        elif self._running:
+            self._start(self._session.interrupt())
+
+    def suspend(self) -> None:
+        """Ctrl-Z was pressed while no prompt had the keys, or SIGTSTP was sent to the process."""
+        if self._app is not None:
+            run_in_terminal(_stop_process)
+        elif self._running:
+            self._start(self._session.detach())
+        else:
+            _stop_process()
+
+    def close(self) -> None:
+        """Give the terminal back."""
+        self._owned.close()
+
+    async def read_line(self, prompt: str, hidden: bool) -> str:
+        """Read a line for the program; the prompt makes way for it.
+
+        Raises:
+            EOFError: At Ctrl-D on an empty line.
+            Interrupted: At Ctrl-C.
+        """
+        async with self._asking, self._aside():
+            question: PromptSession[str] = PromptSession(input=self._input, output=self._output)
+            asked = question.prompt_async(
+                ANSI(prompt), is_password=hidden, set_exception_handler=False, handle_sigint=False
+            )
+            try:
+                return await self._run(question.app, asked)
+            except KeyboardInterrupt:
+                raise Interrupted from None
+
+    async def page(self, text: str) -> None:
+        """Show a long text in the person's pager, or as it is if there is none."""
+        command = shlex.split(os.environ.get("PAGER", "")) or ["less", "-R"]
+        if self._screen is None or shutil.which(command[0]) is None:
+            self._print(text + "\n")
+            return
+        async with self._asking, self._aside():
+            self._screen.settle()
+            self._paging = True
+            try:
+                real = self._screen.file.fileno()
+                pager = await asyncio.create_subprocess_exec(
+                    *command, stdin=asyncio.subprocess.PIPE, stdout=real, stderr=real
+                )
+                await pager.communicate(text.encode())
+            finally:
+                self._paging = False
+
+    async def _read(self) -> str | None:
+        """Read a cell; None at the end of input."""
+        while True:
+            async with self._changed:
+                await self._changed.wait_for(lambda: not self._questions)
+            buffer = self._prompt.default_buffer
+            try:
+                asked = self._prompt.prompt_async(
+                    default=self._next, pre_run=self._before_prompt, set_exception_handler=False, handle_sigint=False
+                )
+                text = await self._run(self._prompt.app, asked)
+            except EOFError:
+                return None
+            except KeyboardInterrupt:
+                self._next = Document()
+                self._print(self._drawing.paint("KeyboardInterrupt", "dim") + "\n")
+                continue
+            finally:
+                self._prompt.app.erase_when_done = False
+            if text != _ASIDE:
+                self._next = Document()
+                return text
+            self._next = buffer.document
+
+    async def _run(self, app: Application[str], asked: Any) -> str:
+        """Give the terminal to an application until it is done; what is printed meanwhile goes above it."""
+        with contextlib.nullcontext() if self._screen is None else self._screen.prompting(self._output_came):
+            self._app = app
+            try:
+                text: str = await asked
+                return text
+            finally:
+                self._app = None
+                self._flush()
+                async with self._changed:
+                    self._changed.notify_all()
+
+    @contextlib.asynccontextmanager
+    async def _aside(self) -> AsyncIterator[None]:
+        """Keep the prompt away; what was typed comes back with it."""
+        self._questions += 1
+        try:
+            if self._app is not None:
+                self._app.erase_when_done = True
+                self._app.exit(result=_ASIDE)
+            async with self._changed:
+                await self._changed.wait_for(lambda: self._app is None)
+            yield
+        finally:
+            self._questions -= 1
+            async with self._changed:
+                self._changed.notify_all()
+
+    def _before_prompt(self) -> None:
+        if self._edit:
+            self._edit = False
+            self._prompt.default_buffer.open_in_editor()
+
+    async def _tell_of_waiting(self) -> None:
+        """While a cell waits, show for how long and on what."""
+        while True:
+            await asyncio.sleep(_REFRESH)
+            if self._screen is None or self._app is not None or self._paging:
+                continue
+            self._screen.resize()
+            running = self._session.status().running
+            if running is not None and running.waits_on and running.elapsed > _WAITING:
+                self._screen.status(self._drawing.paint(waiting(running, self._columns()), "dim"))
+            elif running is not None:
+                self._screen.status("")
+
+    def _print(self, text: str) -> None:
+        if not text:
+            return
+        if self._app is not None:
+            self._above.append(text)
+            self._output_came()
+        elif self._screen is not None:
+            self._screen.settle()
+            self._screen.print(text)
+        else:
+            self._output.write_raw(text)
+            self._output.flush()
+
+    def _output_came(self) -> None:
+        """Something is to be shown above the prompt; called from any thread, again and again."""
+        if not self._flush_due:
+            self._flush_due = True
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._flush_soon)
+
+    def _flush_soon(self) -> None:
+        # What comes in one burst is shown in one go: each time, the prompt has to be drawn anew.
+        self._loop.call_later(_GATHER, self._flush)
+
+    def _flush(self) -> None:
+        self._flush_due = False
+        text = (self._screen.take() if self._screen is not None else "") + "".join(self._above)
+        self._above.clear()
+        if not text:
+            return
+        app = self._app
+        if app is None or not app.is_running or app.is_done:
+            self._output.write_raw(text)
+            self._output.flush()
+            return
+        renderer = app.renderer
+        # How many lines there are below the prompt, which the renderer asks the terminal for: it would forget it, and the
+        # toolbar would vanish until the answer comes.
+        below = renderer._min_available_height
+        renderer.erase(leave_alternate_screen=False)
+        self._output.write_raw(text)
+        self._output.flush()
+        renderer._min_available_height = max(1, below - text.count("\n")) if below else 0
+        app._redraw()
+
+    def _make_prompt(self) -> "PromptSession[str]":
+        settings = self._settings
+        keys = KeyBindings()
+
+        @keys.add("c-z")
+        def _(event: KeyPressEvent) -> None:
+            run_in_terminal(_stop_process)
+
+        prompt: PromptSession[str] = PromptSession(
+            lambda: [("class:prompt", settings.text("prompt"))],
+            multiline=True,
+            lexer=SourceLexer(),
+            history=self._history,
+            auto_suggest=SuggestFromHistory() if settings.flag("suggest") else None,
+            completer=SessionCompleter(self._session.complete),
+            complete_while_typing=Condition(lambda: settings.flag("complete")),
+            prompt_continuation=lambda width, line, wrapped: [("class:continuation", "... ".rjust(width)[:width])],
+            style=DynamicStyle(lambda: style(self._drawing.theme, colors=bool(self._drawing.colors))),
+            include_default_pygments_style=False,
+            color_depth=self._depth,
+            mouse_support=Condition(lambda: settings.flag("mouse")),
+            enable_open_in_editor=True,
+            tempfile_suffix=".py",
+            input_processors=processors(),
+            key_bindings=merge_key_bindings([bindings(), keys]),
+            bottom_toolbar=self._toolbar if settings.flag("toolbar") else None,
+            refresh_interval=_REFRESH,
+            editing_mode=_editing_mode(settings.text("edit_mode")),
+            input=self._input,
+            output=self._output,
+        )
+        prefix_search(prompt.default_buffer)
+        self._signature.attach(prompt.default_buffer)
+        root = prompt.layout.container
+        assert isinstance(root, HSplit)
+        # Above the toolbar, which is the last.
+        root.children.insert(-1, self._signature.container())
+        return prompt
+
+    def _toolbar(self) -> StyleAndTextTuples:
+        return toolbar(self._session.status(), self._columns())
+
+    def _columns(self) -> int:
+        return self._output.get_size().columns
+
+    def _setting_changed(self, name: str, value: object) -> None:
+        if name == "edit_mode":
+            self._prompt.editing_mode = _editing_mode(str(value))
+        elif name == "suggest":
+            self._prompt.auto_suggest = SuggestFromHistory() if value else None
+        elif name == "toolbar":
+            self._prompt.bottom_toolbar = self._toolbar if value else None
+
+    def _warm(self) -> None:
+        warm: Callable[[], None] | None = getattr(self._session, "warm", None)
+        if warm is not None:
+            warm()
+
+    def _start(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _editing_mode(name: str) -> EditingMode:
+    return EditingMode.VI if name == "vi" else EditingMode.EMACS
+
+
+def _colors(depth: ColorDepth) -> int:
+    return {ColorDepth.DEPTH_1_BIT: 0, ColorDepth.DEPTH_4_BIT: 16, ColorDepth.DEPTH_8_BIT: 256}.get(depth, 1 << 24)
+
+
+def _stop_process() -> None:
+    # Not SIGTSTP, which is taken: Ctrl-Z while a cell runs makes a job of it.
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+@contextlib.contextmanager
+def _title(output: Output) -> Any:
+    """Give the window a title, and its own back (where the terminal keeps a stack of them)."""
+    output.write_raw("\x1b[22;0t")
+    output.set_title("aiorepl")
+    output.flush()
+    try:
+        yield
+    finally:
+        output.write_raw("\x1b[23;0t")
+        output.flush()

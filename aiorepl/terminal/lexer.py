@@ -1,0 +1,41 @@
+"""The colours of what is being typed."""
+
+import re
+from collections.abc import Callable, Hashable
+
+from prompt_toolkit.document import Document
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.lexers import Lexer, PygmentsLexer
+
+__all__ = ["SourceLexer"]
+
+_PREFIXED = re.compile(r"\s*(?:%\s*\w*|!)")
+
+
+class SourceLexer(Lexer):
+    """Python by pygments, which is loaded at the first text; a ``%`` or ``!`` line by its first word."""
+
+    def __init__(self) -> None:
+        """Load nothing yet: an empty prompt has no colours."""
+        self._python: Lexer | None = None
+
+    def invalidation_hash(self) -> Hashable:
+        """Always the same: the lines of a text decide."""
+        return 0
+
+    def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
+        """Return a function from a line's number to its parts."""
+        if not document.text.strip():
+            return lambda number: [("", document.lines[number])]
+        word = _PREFIXED.match(document.text)
+        if word and "\n" not in word[0]:
+            return lambda number: _prefixed_line(document.lines[number], word.end() if number == 0 else 0)
+        if self._python is None:
+            from pygments.lexers.python import PythonLexer
+
+            self._python = PygmentsLexer(PythonLexer)
+        return self._python.lex_document(document)
+
+
+def _prefixed_line(line: str, end: int) -> StyleAndTextTuples:
+    return [("class:command", line[:end]), ("", line[end:])]

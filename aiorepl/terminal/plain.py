@@ -1,0 +1,241 @@
+"""The frontend for pipes, files and terminals that can do nothing: lines in, text out.
+
+It loads the standard library only.
+"""
+
+import asyncio
+import contextlib
+import os
+import re
+import select
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TextIO, TypeVar
+
+from aiorepl.interpret.source import completeness, is_block
+from aiorepl.model import Answer, Done, Edit, Event, Failure, Insert, Leave, Notice, Outcome, Output, Result
+from aiorepl.session.protocol import Session
+from aiorepl.terminal.lines import ByteLines, TextLines
+
+__all__ = ["PlainFrontend"]
+
+T = TypeVar("T")
+
+# A blank line ends a block, as at Python's prompt, unless the rest of the block is there already: seconds to look for it.
+_MORE = 0.05
+
+
+_CLAUSE = re.compile(r"(else|elif|except|finally|case)\b")
+
+
+class CellReader:
+    """Puts lines together to cells.
+
+    A block goes on until a line that does not belong to it; a blank line ends it too, as at Python's prompt, unless more
+    of it is there already (a file that is piped in has blank lines within its functions).
+    """
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self.text = ""
+
+    @property
+    def in_block(self) -> bool:
+        """Tell whether a block has been read that could be run, and could go on."""
+        return bool(self.text) and completeness(self.text) == "complete"
+
+    def feed(self, line: str, *, more: bool) -> Iterator[str]:
+        """Take a line and yield the cells that it completes; ``more``: another line is there already."""
+        if self.in_block and not self._belongs(line, more=more):
+            yield self._take()
+        if not self.text and (not line.strip() or line.startswith("#")):
+            return
+        self.text += line
+        state = completeness(self.text)
+        if state == "invalid" or (state == "complete" and not is_block(self.text)):
+            yield self._take()
+
+    def end(self) -> Iterator[str]:
+        """Yield what is left; as at Python's prompt, the beginning of a cell is dropped."""
+        if self.in_block:
+            yield self._take()
+
+    def _belongs(self, line: str, *, more: bool) -> bool:
+        return (more if not line.strip() else line[0].isspace()) or bool(_CLAUSE.match(line))
+
+    def _take(self) -> str:
+        text, self.text = self.text, ""
+        return text
+
+
+class PlainFrontend:
+    """Runs submissions one after the other, and prints what they give; values to ``out``, all else to ``err``."""
+
+    def __init__(
+        self, session: Session, lines: TextLines, *, out: TextIO, err: TextIO, prompts: tuple[str, str] | None
+    ) -> None:
+        """Take cells from ``lines`` and print to these streams; ``prompts`` are shown where a person types."""
+        self._session = session
+        self._lines = lines
+        self._out = out
+        self._err = err
+        self._running = False
+        # Set by Ctrl-C while a line is awaited: what was typed of a cell so far is dropped.
+        self._discarded = False
+        self._prompts = prompts
+        self.left: Leave | None = None
+
+    @classmethod
+    def on_standard_streams(cls, session: Session, *, prompts: tuple[str, str] | None) -> "PlainFrontend":
+        """Make one for this process, whose ``input()`` then takes from the same lines as the frontend."""
+        encoding = getattr(sys.stdin, "encoding", None) or "utf-8"
+        lines = TextLines(ByteLines(0), encoding)
+        sys.stdin = lines
+        return cls(session, lines, out=sys.stdout, err=sys.stderr, prompts=prompts)
+
+    def close(self) -> None:
+        """Nothing to undo."""
+
+    def suspend(self) -> None:
+        """A terminal that can do nothing has no jobs: stop as the shell expects."""
+
+    async def show_announcements(self) -> None:
+        """Print what happens by itself, until the session has ended."""
+        async for event in self._session.announcements():
+            self.show(event)
+
+    async def converse(self) -> None:
+        """Submit cells until there are no more, or one leaves."""
+        async for cell in self._cells():
+            await self.submit(self._session.submit(cell))
+            if self.left is not None:
+                return
+
+    async def submit(self, events: AsyncIterator[Event]) -> Outcome:
+        """Print the events of a submission; return how it ended."""
+        self._running = True
+        outcome: Outcome = "error"
+        try:
+            async for event in events:
+                if isinstance(event, Leave):
+                    self.left = event
+                    if event.message:
+                        self._write(self._err, event.message + "\n")
+                elif isinstance(event, Done):
+                    outcome = event.outcome
+                else:
+                    self.show(event)
+        finally:
+            self._running = False
+        return outcome
+
+    def interrupt(self) -> None:
+        """Ctrl-C was pressed; called on the frontend's own loop."""
+        if self._running:
+            self._interrupting = asyncio.ensure_future(self._session.interrupt())
+        elif self._prompts:
+            self._discarded = True
+            self._write(self._err, "\nKeyboardInterrupt\n")
+            self._prompt(begun=False)
+
+    def show(self, event: Event) -> None:
+        """Print an event."""
+        if isinstance(event, Result):
+            self._write(self._out, event.text + "\n")
+            if event.note:
+                self._write(self._err, event.note + "\n")
+        elif isinstance(event, Failure):
+            self._failed(event)
+        elif isinstance(event, Notice):
+            label = {"hint": "hint: ", "alert": "alert: "}.get(event.level, "")
+            self._write(self._err, f"{label}{event.text}\n{event.detail}")
+        elif isinstance(event, Output):
+            self._write(self._out if event.stream == "stdout" else self._err, event.text)
+        elif isinstance(event, Answer):
+            # Drawing is loaded when there is something to draw.
+            from aiorepl.render.plain import draw
+
+            self._write(self._out, draw(event.value))
+        elif isinstance(event, Insert | Edit):
+            self._write(self._err, "there is no prompt here to put the text into; %run FILE runs a file\n")
+
+    async def _cells(self) -> AsyncIterator[str]:
+        """Put lines together to cells."""
+        cells = CellReader()
+        self._prompt(begun=False)
+        while line := await in_thread(self._lines.readline):
+            if self._discarded:
+                self._discarded, cells = False, CellReader()
+            more = cells.in_block and not line.strip() and await in_thread(lambda: self._lines.buffer.ready(_MORE))
+            for cell in cells.feed(line, more=more):
+                yield cell
+            self._prompt(begun=bool(cells.text))
+        for cell in cells.end():
+            yield cell
+
+    def _prompt(self, *, begun: bool) -> None:
+        if self._prompts:
+            self._write(self._out, self._prompts[begun])
+
+    def _failed(self, failure: Failure) -> None:
+        if failure.summary.startswith("BrokenPipeError") and is_broken(self._out):
+            self.left = Leave(1)
+            silence(self._out)
+        else:
+            self._write(self._err, failure.text)
+
+    def _write(self, stream: TextIO, text: str) -> None:
+        try:
+            try:
+                stream.write(text)
+            except UnicodeEncodeError:
+                encoding = stream.encoding or "ascii"
+                stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+            stream.flush()
+        except BrokenPipeError:
+            # Whoever read this has gone: there is nobody to tell, and nothing more to do.
+            self.left = Leave(1)
+            silence(stream)
+
+
+def is_broken(stream: TextIO) -> bool:
+    """Tell whether nobody reads a stream any more."""
+    poll = select.poll()
+    try:
+        poll.register(stream.fileno(), select.POLLOUT)
+    except (OSError, ValueError):
+        return True
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+
+
+def silence(stream: TextIO) -> None:
+    """Let a stream that nobody reads end quietly, as Python's note on SIGPIPE advises."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+async def in_thread(function: Callable[[], T]) -> T:
+    """Call what may block for ever in a thread that does not keep the process from ending."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(set_it: Callable[[], None]) -> None:
+        if not future.done():
+            set_it()
+
+    def call() -> None:
+        try:
+            value = function()
+            outcome = lambda: future.set_result(value)  # noqa: E731
+        except BaseException as raised:
+            error = raised
+            outcome = lambda: future.set_exception(error)  # noqa: E731
+        # The loop may be closed by now, and nobody waits any more.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(settle, outcome)
+
+    threading.Thread(target=call, name="aiorepl-reader", daemon=True).start()
+    return await future

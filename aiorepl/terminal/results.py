@@ -1,0 +1,27 @@
+"""What is shown of a value on a screen: as wide and as long as the screen and the settings allow."""
+
+import shutil
+
+from aiorepl.interpret.interpreter import Represent
+from aiorepl.interpret.representation import Representation
+from aiorepl.settings import Settings
+
+__all__ = ["bounded"]
+
+
+def bounded(settings: Settings) -> Represent:
+    """Return a function that represents a value within the settings in force."""
+
+    def represent(value: object) -> Representation:
+        # Loaded at the first value, not before the prompt.
+        from aiorepl.render.values import represent
+
+        return represent(
+            value,
+            width=shutil.get_terminal_size().columns,
+            max_lines=settings.integer("max_lines"),
+            max_items=settings.integer("max_items"),
+            max_string=settings.integer("max_string"),
+        )
+
+    return represent

@@ -1,0 +1,91 @@
+"""Run the measures in interleaved rounds and put the table together.
+
+Every program is measured once, then all again: a machine that slows down for a while does so for all of
+them, and the ratios hold.
+"""
+
+import os
+import platform
+import subprocess
+from collections import defaultdict
+from collections.abc import Sequence
+
+from benchmarks import environments
+from benchmarks.environments import Program
+from benchmarks.measures import MEASURES, Bench, Measure, start
+from benchmarks.report import table
+from benchmarks.terminal import ProgramEnded, TimedOut
+
+__all__ = ["UnknownMeasure", "run"]
+
+
+class UnknownMeasure(Exception):
+    """There is no measure of that name; the message lists those there are."""
+
+
+class Results:
+    """The samples by series and program, and a line for each measurement that failed."""
+
+    def __init__(self) -> None:
+        self.samples: dict[tuple[str, str], list[float]] = defaultdict(list)
+        self.failures: list[str] = []
+
+    def add(self, bench: Bench, measure: Measure, program: Program) -> None:
+        """Measure once; a program that does not answer must not cost the results of the others."""
+        try:
+            for series, samples in measure.samples(bench, program).items():
+                self.samples[series, program.name] += samples
+        except (TimedOut, ProgramEnded, subprocess.CalledProcessError) as error:
+            print(f"\n{program.name}: {error}", flush=True)
+            self.failures.append(f"{program.name}: {measure.name} failed")
+
+
+def run(python: str, repeat: int, only: Sequence[str] | None = None) -> str:
+    """Return the table with the conditions it holds under.
+
+    Raises:
+        UnknownMeasure: If ``only`` names one that there is not.
+    """
+    results = Results()
+    chosen = [_measure(name) for name in only] if only else MEASURES
+    bench = Bench(environments.interpreters(python))
+    try:
+        _warm_up(bench)
+        for measure in chosen:
+            _rounds(bench, measure, repeat, results)
+    finally:
+        bench.close()
+    text = table(results.samples, [program.name for program in environments.PROGRAMS])
+    failures = "".join(f"- {line}\n" for line in dict.fromkeys(results.failures))
+    return f"{text}\n\n{failures}{_conditions(python, repeat)}\n"
+
+
+def _measure(name: str) -> Measure:
+    for measure in MEASURES:
+        if measure.name == name:
+            return measure
+    raise UnknownMeasure(f"no measure {name!r}; there are {', '.join(measure.name for measure in MEASURES)}")
+
+
+def _warm_up(bench: Bench) -> None:
+    """Start each program once: the first start makes profiles and fills the disk's cache."""
+    for program in environments.PROGRAMS:
+        Results().add(bench, Measure("start", start), program)
+
+
+def _rounds(bench: Bench, measure: Measure, repeat: int, results: Results) -> None:
+    print(f"{measure.name} ", end="", flush=True)
+    for _ in range(repeat):
+        for program in measure.programs:
+            results.add(bench, measure, program)
+        print(".", end="", flush=True)
+    print()
+
+
+def _conditions(python: str, repeat: int) -> str:
+    """What the figures hold for: versions, and the kind of machine."""
+    packages = ", ".join(f"{name} {version}" for name, version in environments.versions(python).items())
+    return (
+        f"{repeat} interleaved rounds on {platform.system()} ({platform.machine()}, {os.cpu_count()} cores), "
+        f"{platform.python_implementation()} {platform.python_version()}, {packages}; a terminal of 80 × 24."
+    )
