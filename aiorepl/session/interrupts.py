@@ -9,7 +9,7 @@ from typing import Protocol
 
 from aiorepl.interpret.host import LoopHost
 from aiorepl.interpret.interpreter import Execution
-from aiorepl.introspect.failures import own_frame
+from aiorepl.introspect.failures import in_library, own_frame
 from aiorepl.model import Notice
 
 __all__ = ["Interrupts", "Raiser"]
@@ -125,10 +125,7 @@ def stack_place(host: LoopHost) -> str:
 
 def _users(frame: FrameType) -> bool:
     filename = frame.f_code.co_filename
-    library = asyncio.__file__.rpartition("asyncio")[0]
-    return not (
-        own_frame(filename) or (filename.startswith((library, "<frozen")) and "site-packages" not in filename)
-    )
+    return not (own_frame(filename) or in_library(filename))
 
 
 def _frame_of(host: LoopHost) -> FrameType | None:

@@ -39,7 +39,7 @@ class SessionCompleter(Completer):
         self, document: Document, complete_event: CompleteEvent
     ) -> AsyncGenerator[Completion, None]:
         """Yield each completion once; end when the text has changed, as prompt_toolkit asks again only then."""
-        if not complete_event.completion_requested and not document.current_line_before_cursor.strip():
+        if not complete_event.completion_requested and not _invites(document.current_line_before_cursor):
             return
         seen: set[tuple[str, int]] = set()
         answer = self._complete(document.text, document.cursor_position)
@@ -51,6 +51,11 @@ class SessionCompleter(Completer):
                         yield _drawn(found, document.cursor_position)
                 # By itself prompt_toolkit draws a growing menu only three times a second.
                 get_app().invalidate()
+
+
+def _invites(line: str) -> bool:
+    """Tell whether what was typed begins something: after a blank or a bracket, a menu of everything is in the way."""
+    return line[-1:].isalnum() or line[-1:] in tuple("_.[/'\"%-") and line.strip() != ""
 
 
 @asynccontextmanager

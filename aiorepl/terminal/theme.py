@@ -6,6 +6,7 @@ Classes of ours: ``prompt``, ``continuation``, ``command`` (a ``%`` or ``!`` lin
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Literal
 
 from prompt_toolkit.styles import Style
@@ -108,8 +109,11 @@ _KINDS = {
 }
 
 
+@cache
 def style(theme: str, *, colors: bool) -> Style:
     """The style of a theme; for "none", or if ``colors`` is false, only attributes such as bold.
+
+    One object for each, as the renderer forgets all that it has computed when the style is another one.
 
     To be used without prompt_toolkit's style for pygments (``include_default_pygments_style=False``).
     """

@@ -1,0 +1,149 @@
+"""A person before ``python -m aiorepl``: keys go in, and what is looked at is the screen.
+
+Nothing here sleeps: keys that must not overtake a drawing wait until the screen shows the ones before.
+"""
+
+import contextlib
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import aiorepl
+from benchmarks.terminal import ProgramEnded, Terminal, environment
+
+ENTER, TAB, ESCAPE = "\r", "\t", "\x1b"
+UP, DOWN, RIGHT, END = "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[F"
+CONTROL_C, CONTROL_D, CONTROL_E, CONTROL_R, CONTROL_U, CONTROL_X, CONTROL_Z = map(
+    chr, (3, 4, 5, 18, 21, 24, 26)
+)
+UNDO, META_ENTER = "\x1f", "\x1b\r"
+REPL = (sys.executable, "-m", "aiorepl")
+
+# Seconds; a busy machine is slow, and a test that passes never waits so long.
+PATIENCE = 40.0
+
+
+def paste(text: str) -> str:
+    """What a terminal with bracketed paste sends."""
+    return f"\x1b[200~{text}\x1b[201~"
+
+
+class Person(Terminal):
+    """Works at a terminal; a context manager, which ends the program."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        command: Sequence[str] = REPL,
+        columns: int = 80,
+        rows: int = 40,
+        prompt: str = ">>> ",
+        **variables: str,
+    ) -> None:
+        """Start the program in a folder; its settings and history are in ``folder / "home"``."""
+        kept = {name: os.environ[name] for name in ("PYTHONPYCACHEPREFIX",) if name in os.environ}
+        source = str(Path(aiorepl.__file__).parents[1])
+        everything = environment(folder / "home", **(kept | {"PYTHONPATH": source} | variables))
+        self.prompt = prompt
+        self.status: int | None = None
+        super().__init__([*command, *arguments], everything, directory=folder, columns=columns, rows=rows)
+
+    def __enter__(self) -> "Person":
+        return self
+
+    def close(self) -> None:
+        """End the program, unless it has ended."""
+        if self.status is None:
+            super().close()
+        else:
+            os.close(self._fd)
+
+    @property
+    def raw(self) -> bytes:
+        """All bytes that were written to the terminal."""
+        return b"".join(data for _, data in self.output)
+
+    @property
+    def typed(self) -> str:
+        """What stands between the prompt and the cursor, as far as it is on the cursor's line."""
+        return self.before_cursor.removeprefix(self.prompt)
+
+    @property
+    def at_prompt(self) -> bool:
+        """An empty prompt waits, drawn to its end."""
+        return self.before_cursor == self.prompt and not self.screen.cursor.hidden
+
+    @property
+    def last(self) -> list[str]:
+        """What stands above the last prompt, up to the cell that was typed before it."""
+        lines = self.lines[: self.row]
+        typed = [n for n, line in enumerate(lines) if line.startswith((self.prompt, "... "))]
+        return lines[typed[-1] + 1 :] if typed else lines
+
+    def sees(self, pattern: str, *, timeout: float = PATIENCE) -> re.Match[str]:
+        """Wait until a regular expression is found on the screen."""
+        self.wait(lambda: self.shows(pattern), pattern, timeout=timeout)
+        found = re.search(pattern, self.text, re.MULTILINE)
+        assert found is not None
+        return found
+
+    def sees_no(self, pattern: str) -> None:
+        """Wait until a regular expression is no longer found on the screen."""
+        self.wait(lambda: not self.shows(pattern), f"{pattern} to go", timeout=PATIENCE)
+
+    def waits_for_prompt(self) -> None:
+        self.wait(lambda: self.at_prompt, "an empty prompt", timeout=PATIENCE)
+
+    def types(self, text: str) -> None:
+        """Type or paste, and wait until it is on the screen before the cursor."""
+        self.send(paste(text) if "\n" in text else text)
+        end = text.rstrip("\n").rpartition("\n")[2][-12:]
+
+        def echoed() -> bool:
+            row = self.row - (text[-1] == "\n")
+            above = "".join(str(line) for line in self.screen.display[: self.row])
+            so_far = self.lines[row] if row < self.row else above + self.before_cursor
+            return so_far.endswith(end.rstrip() if row < self.row else end)
+
+        self.wait(echoed, f"the echo of {text!r}", timeout=PATIENCE)
+
+    def enters(self, cell: str) -> None:
+        """Type a cell and press Enter, when it is on the screen."""
+        self.types(cell)
+        self.send(ENTER)
+
+    def runs(self, cell: str) -> list[str]:
+        """Type a cell and wait for the next prompt; return what was shown in between."""
+        self.enters(cell)
+        self.waits_for_prompt()
+        return self.last
+
+    def ends(self) -> int:
+        """Wait until the program has ended; return its exit status, or the signal's number below zero."""
+        deadline = time.perf_counter() + PATIENCE
+        with contextlib.suppress(ProgramEnded):
+            self.wait(lambda: False, "the program's end", timeout=deadline - time.perf_counter())
+        _, status = os.waitpid(self.pid, 0)
+        self.status = os.waitstatus_to_exitcode(status)
+        return self.status
+
+    def kill(self) -> None:
+        """End the program with no chance to tidy up."""
+        os.kill(self.pid, signal.SIGKILL)
+        assert self.ends() == -signal.SIGKILL
+
+
+def starts(folder: Path, *arguments: str, **variables: str) -> Person:
+    """Start aiorepl and wait for the prompt."""
+    person = Person(folder, *arguments, **variables)
+    try:
+        person.waits_for_prompt()
+    except BaseException:
+        person.close()
+        raise
+    return person

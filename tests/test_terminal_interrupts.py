@@ -1,0 +1,320 @@
+"""Ctrl-C and Ctrl-Z as a person sees them: it hits the cell, one line says so, and a prompt comes back."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pty")
+
+from person import CONTROL_C, CONTROL_Z, Person, starts
+
+WORKER = ()
+MAIN = ("--main-loop",)
+UVLOOP = ("--loop", "uvloop")
+NO_UVLOOP = pytest.mark.skipif(find_spec("uvloop") is None, reason="uvloop is not installed")
+everywhere = pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(WORKER, id="worker"),
+        pytest.param(MAIN, id="main"),
+        pytest.param(UVLOOP, id="uvloop", marks=NO_UVLOOP),
+    ],
+)
+
+# A task that turns up on the loop all the time, and would tell if an interrupt hit it.
+BYSTANDER = """\
+async def bystander():
+    try:
+        while True:
+            await asyncio.sleep(0)
+    except BaseException as error:
+        print("HIT", repr(error))
+        raise
+"""
+
+
+def with_bystander(folder: Path, options: tuple[str, ...]) -> Person:
+    person = starts(folder, "-q", *options)
+    person.runs(BYSTANDER)
+    person.runs("task = asyncio.create_task(bystander())")
+    return person
+
+
+def bystander_lives(person: Person) -> bool:
+    return person.runs("'alive' if not task.done() else task") == ["'alive'"] and not person.shows("HIT")
+
+
+@everywhere
+def test_cell_parked_in_an_await_is_cancelled_and_nothing_else(tmp_path: Path, options: tuple[str, ...]) -> None:
+    cell = """\
+try:
+    await asyncio.sleep(1000)
+except asyncio.CancelledError:
+    print("cell was cancelled")
+    raise
+"""
+    with with_bystander(tmp_path, options) as person:
+        person.enters(cell)
+        person.sees("^1 s  waits on asyncio.sleep")
+        person.send(CONTROL_C)
+        person.waits_for_prompt()
+        assert person.last == ["cell was cancelled", "KeyboardInterrupt (<cell 3>, line 2)"]
+        assert bystander_lives(person)
+
+
+@everywhere
+def test_interrupt_reaches_the_await_that_a_task_of_the_cell_is_in(tmp_path: Path, options: tuple[str, ...]) -> None:
+    with with_bystander(tmp_path, options) as person:
+        person.enters("await asyncio.gather(asyncio.sleep(1000), asyncio.Event().wait())")
+        person.sees("waits on gather, 2 of 2 pending")
+        person.send(CONTROL_C)
+        person.waits_for_prompt()
+        assert person.last == ["KeyboardInterrupt (<cell 3>, line 1)"]
+        assert person.runs("len(asyncio.all_tasks())") == ["2"]
+        assert bystander_lives(person)
+
+
+@everywhere
+def test_cell_executing_python_gets_keyboard_interrupt(tmp_path: Path, options: tuple[str, ...]) -> None:
+    with with_bystander(tmp_path, options) as person:
+        person.enters('print("spinning")\nwhile True:\n    pass\n')
+        person.sees("^spinning$")
+        person.send(CONTROL_C)
+        person.waits_for_prompt()
+        assert person.last[0] == "spinning"
+        assert person.last[1].startswith("KeyboardInterrupt (<cell 3>, line ")
+        assert len(person.last) == 2
+        assert bystander_lives(person)
+
+
+@everywhere
+def test_keyboard_interrupt_can_be_caught_by_the_cell(tmp_path: Path, options: tuple[str, ...]) -> None:
+    cell = """\
+try:
+    print("spinning")
+    while True:
+        pass
+except KeyboardInterrupt:
+    print("caught")
+"""
+    with with_bystander(tmp_path, options) as person:
+        person.enters(cell)
+        person.sees("^spinning$")
+        person.send(CONTROL_C)
+        person.waits_for_prompt()
+        assert person.last == ["spinning", "caught"]
+        assert bystander_lives(person)
+
+
+@everywhere
+def test_many_interrupts_between_many_tasks_hit_the_cell_alone(tmp_path: Path, options: tuple[str, ...]) -> None:
+    cell = """\
+print("going")
+while True:
+    await asyncio.sleep(0)
+"""
+    with with_bystander(tmp_path, options) as person:
+        for number in range(8):
+            person.runs("print('\\n' * 50)")
+            person.enters(cell)
+            person.sees("^going$")
+            person.send(CONTROL_C)
+            person.waits_for_prompt()
+            assert person.last[0] == "going"
+            assert person.last[1].startswith("KeyboardInterrupt"), number
+            assert len(person.last) == 2
+        assert bystander_lives(person)
+
+
+@everywhere
+def test_task_that_blocks_the_loop_is_named_first_and_hit_second(tmp_path: Path, options: tuple[str, ...]) -> None:
+    blocker = """\
+async def blocker():
+    print("blocking")
+    while True:
+        pass
+"""
+    with starts(tmp_path, "-q", *options) as person:
+        person.runs(blocker)
+        person.enters("culprit = asyncio.create_task(blocker(), name='culprit'); await asyncio.sleep(0.01); 42")
+        person.sees("^blocking$")
+        person.send(CONTROL_C)
+        person.sees(r"^culprit holds the loop in <cell 1>, line [34]")
+        assert not person.at_prompt
+        person.send(CONTROL_C)
+        person.waits_for_prompt()
+        assert person.runs("culprit.done()") == ["True"]
+        assert person.runs("await asyncio.sleep(0, 'the loop works')") == ["'the loop works'"]
+
+
+@everywhere
+def test_callback_that_blocks_the_loop_is_named_first_and_hit_second(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    blocker = """\
+def blocker():
+    print("blocking")
+    while True:
+        pass
+"""
+    with starts(tmp_path, "-q", *options) as person:
+        person.runs(blocker)
+        person.enters("asyncio.get_running_loop().call_soon(blocker); await asyncio.sleep(0.01)")
+        person.sees("^blocking$")
+        person.send(CONTROL_C)
+        person.sees(r"holds the loop in <cell 1>, line [34]")
+        person.send(CONTROL_C)
+        person.waits_for_prompt()
+        assert person.runs("await asyncio.sleep(0, 'the loop works')") == ["'the loop works'"]
+
+
+@pytest.mark.parametrize(
+    "options", [pytest.param(WORKER, id="worker"), pytest.param(UVLOOP, id="uvloop", marks=NO_UVLOOP)]
+)
+def test_call_that_cannot_be_interrupted_is_left_behind_with_its_loop(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    with with_bystander(tmp_path, options) as person:
+        person.runs("import os; reader, writer = os.pipe()")
+        person.enters("print('reading'); os.read(reader, 1)")
+        person.sees("^reading$")
+        person.send(CONTROL_C)
+        person.sees(r"^still in <cell 4>, line 1: .*os\.read\(reader, 1\); Ctrl-C again leaves th")
+        assert not person.at_prompt
+        person.send(CONTROL_C)
+        person.waits_for_prompt()
+        # The namespace is what it was, and cells run on the new loop.
+        assert person.runs("await asyncio.sleep(0, (type(writer), task.done()))") == ["(<class 'int'>, False)"]
+        assert not person.shows("HIT")
+        # When the call returns, the tasks of the loop that was left are cancelled.
+        person.enters("os.write(writer, b'x')")
+        person.sees(r"^HIT CancelledError\(\)$")
+        person.waits_for_prompt()
+        assert person.runs("task.cancelled()") == ["True"]
+
+
+def test_sleep_that_never_ends_is_left_behind(tmp_path: Path) -> None:
+    with starts(tmp_path, "-q") as person:
+        person.runs("x = 41; import time")
+        person.enters("time.sleep(1000)")
+        person.sees("^>>> time.sleep.1000.\n\n")
+        person.send(CONTROL_C)
+        person.sees(r"^still in <cell 2>, line 1: time\.sleep\(1000\)")
+        person.send(CONTROL_C)
+        person.waits_for_prompt()
+        assert person.runs("x + 1") == ["42"]
+        person.enters("exit(5)")
+        assert person.ends() == 5
+
+
+def test_in_the_main_thread_a_sleep_is_broken_off_by_the_first_press(tmp_path: Path) -> None:
+    with with_bystander(tmp_path, MAIN) as person:
+        person.enters("import time; print('sleeping'); time.sleep(1000)")
+        person.sees("^sleeping$")
+        person.send(CONTROL_C)
+        person.waits_for_prompt()
+        assert person.last == ["sleeping", "KeyboardInterrupt (<cell 3>, line 1)"]
+        assert bystander_lives(person)
+
+
+@everywhere
+def test_cell_that_refuses_to_be_cancelled_is_explained(tmp_path: Path, options: tuple[str, ...]) -> None:
+    cell = """\
+try:
+    await asyncio.sleep(1000)
+finally:
+    await asyncio.sleep(1000)
+"""
+    with starts(tmp_path, "-q", *options) as person:
+        person.enters(cell)
+        person.sees("waits on asyncio.sleep")
+        person.send(CONTROL_C)
+        person.sees("^the cell was cancelled and still waits on asyncio.sleep")
+        person.send(CONTROL_C)
+        person.waits_for_prompt()
+        assert person.last[-1] == "KeyboardInterrupt (<cell 1>, line 4)"
+
+
+@everywhere
+def test_interrupt_at_the_prompt_drops_what_was_typed_and_touches_no_job(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    with starts(tmp_path, "-q", *options) as person:
+        person.enters("await asyncio.sleep(1000) &")
+        person.waits_for_prompt()
+        person.types("half a thou")
+        person.send(CONTROL_C)
+        person.waits_for_prompt()
+        assert person.lines[person.row - 2 : person.row] == [">>> half a thou", "KeyboardInterrupt"]
+        assert "await asyncio.sleep(1000)" in "\n".join(person.runs("%jobs"))
+
+
+@everywhere
+def test_control_z_makes_a_job_of_the_cell_which_ends_with_its_result(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    with starts(tmp_path, "-q", *options) as person:
+        person.runs("event = asyncio.Event()")
+        person.enters("await event.wait(); 6 * 7")
+        person.sees("waits on Event.wait")
+        person.send(CONTROL_Z)
+        person.waits_for_prompt()
+        assert person.last == ["[1] await event.wait(); 6 * 7 goes on in the background; %fg brings it back"]
+        assert "Event.wait" in "\n".join(person.runs("%jobs"))
+        person.enters("event.set()")
+        person.sees(r"^\[1\] done after \d+\.\d s: await event.wait\(\); 6 \* 7\n42$")
+        person.waits_for_prompt()
+        assert person.runs("%jobs") == ["no jobs"]
+
+
+@everywhere
+def test_trailing_ampersand_fg_and_interrupt_in_the_foreground(tmp_path: Path, options: tuple[str, ...]) -> None:
+    with starts(tmp_path, "-q", *options) as person:
+        assert person.runs("await asyncio.sleep(1000, 'slept') &") == [
+            "[1] await asyncio.sleep(1000, 'slept') goes on in the background; %fg brings",
+            " it back",
+        ]
+        person.enters("%fg 1")
+        person.sees("waits on asyncio.sleep")
+        person.send(CONTROL_Z)
+        person.waits_for_prompt()
+        person.enters("%fg")
+        person.sees("waits on asyncio.sleep")
+        person.send(CONTROL_C)
+        person.waits_for_prompt()
+        assert person.last == ["KeyboardInterrupt (<cell 1>, line 1)"]
+        assert person.runs("%fg 7") == ["no job 7; there is none"]
+
+
+def test_shell_command_is_stopped_by_control_z_and_goes_on_with_bg(tmp_path: Path) -> None:
+    with starts(tmp_path, "-q") as person:
+        person.enters("!echo going; read line; echo got $line")
+        person.sees("^going$")
+        person.send(CONTROL_Z)
+        person.waits_for_prompt()
+        assert "stopped; %bg or %fg lets it go on" in "\n".join(person.runs("%jobs"))
+        person.enters("%fg")
+        person.send("that\r")
+        person.sees("^got that$")
+        person.waits_for_prompt()
+
+
+def test_shell_command_ends_at_control_c(tmp_path: Path) -> None:
+    with starts(tmp_path, "-q") as person:
+        person.enters("!echo going; sleep 1000")
+        person.sees("^going$")
+        person.send(CONTROL_C)
+        person.waits_for_prompt()
+        assert person.runs("1 + 1") == ["2"]
+
+
+def test_second_wait_shows_a_status_line_that_goes_without_a_trace(tmp_path: Path) -> None:
+    with starts(tmp_path, "-q") as person:
+        person.runs("event = asyncio.Event(); asyncio.get_running_loop().call_later(2.2, event.set);")
+        person.enters("await event.wait()")
+        person.sees(r"^1 s  waits on Event.wait \(line 1 of <cell 2>\)  \(Ctrl-C interrupts,")
+        person.sees(r"^2 s  waits on")
+        person.waits_for_prompt()
+        assert person.last == ["True"]
+        assert not person.shows("waits on")
