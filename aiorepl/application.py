@@ -54,8 +54,9 @@ class Frontend(Protocol):
 class Application:
     """One run of the program.
 
-    With a prompt, the user's loop has a worker thread and the frontend the main thread, or with ``--main-loop`` the other
-    way round. Without a prompt it is always the other way round: a program's own signal handlers then work as in Python.
+    With a prompt, the user's loop has a worker thread and the frontend the main thread, or with ``--main-loop`` the
+    other way round. Without a prompt it is always the other way round: a program's own signal handlers then work as in
+    Python.
     """
 
     def __init__(self, options: Options, settings: Settings) -> None:

@@ -17,9 +17,7 @@ from benchmarks.terminal import ProgramEnded, Terminal, environment
 
 ENTER, TAB, ESCAPE = "\r", "\t", "\x1b"
 UP, DOWN, RIGHT, END = "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[F"
-CONTROL_C, CONTROL_D, CONTROL_E, CONTROL_R, CONTROL_U, CONTROL_X, CONTROL_Z = map(
-    chr, (3, 4, 5, 18, 21, 24, 26)
-)
+CONTROL_C, CONTROL_D, CONTROL_E, CONTROL_R, CONTROL_U, CONTROL_X, CONTROL_Z = map(chr, (3, 4, 5, 18, 21, 24, 26))
 UNDO, META_ENTER = "\x1f", "\x1b\r"
 REPL = (sys.executable, "-m", "aiorepl")
 
@@ -40,7 +38,7 @@ class Person(Terminal):
         folder: Path,
         *arguments: str,
         command: Sequence[str] = REPL,
-        columns: int = 80,
+        columns: int = 100,
         rows: int = 40,
         prompt: str = ">>> ",
         **variables: str,
@@ -102,15 +100,13 @@ class Person(Terminal):
     def types(self, text: str) -> None:
         """Type or paste, and wait until it is on the screen before the cursor."""
         self.send(paste(text) if "\n" in text else text)
-        end = text.rstrip("\n").rpartition("\n")[2][-12:]
+        *_, end = f"{self.prompt}{text}".split("\n")
+        self.wait(lambda: self._before_cursor_is(end), f"the echo of {text!r}", timeout=PATIENCE)
 
-        def echoed() -> bool:
-            row = self.row - (text[-1] == "\n")
-            above = "".join(str(line) for line in self.screen.display[: self.row])
-            so_far = self.lines[row] if row < self.row else above + self.before_cursor
-            return so_far.endswith(end.rstrip() if row < self.row else end)
-
-        self.wait(echoed, f"the echo of {text!r}", timeout=PATIENCE)
+    def _before_cursor_is(self, end: str) -> bool:
+        """Tell whether this stands before the cursor, be it on several rows."""
+        rows = [str(row) for row in self.screen.display[: self.row]] + [self.before_cursor]
+        return "".join(row.removeprefix("... ") for row in rows).endswith(end) and not self.screen.cursor.hidden
 
     def enters(self, cell: str) -> None:
         """Type a cell and press Enter, when it is on the screen."""

@@ -149,9 +149,7 @@ async def blocker():
 
 
 @everywhere
-def test_callback_that_blocks_the_loop_is_named_first_and_hit_second(
-    tmp_path: Path, options: tuple[str, ...]
-) -> None:
+def test_callback_that_blocks_the_loop_is_named_first_and_hit_second(tmp_path: Path, options: tuple[str, ...]) -> None:
     blocker = """\
 def blocker():
     print("blocking")
@@ -172,9 +170,7 @@ def blocker():
 @pytest.mark.parametrize(
     "options", [pytest.param(WORKER, id="worker"), pytest.param(UVLOOP, id="uvloop", marks=NO_UVLOOP)]
 )
-def test_call_that_cannot_be_interrupted_is_left_behind_with_its_loop(
-    tmp_path: Path, options: tuple[str, ...]
-) -> None:
+def test_call_that_cannot_be_interrupted_is_left_behind_with_its_loop(tmp_path: Path, options: tuple[str, ...]) -> None:
     with with_bystander(tmp_path, options) as person:
         person.runs("import os; reader, writer = os.pipe()")
         person.enters("print('reading'); os.read(reader, 1)")
@@ -251,9 +247,7 @@ def test_interrupt_at_the_prompt_drops_what_was_typed_and_touches_no_job(
 
 
 @everywhere
-def test_control_z_makes_a_job_of_the_cell_which_ends_with_its_result(
-    tmp_path: Path, options: tuple[str, ...]
-) -> None:
+def test_control_z_makes_a_job_of_the_cell_which_ends_with_its_result(tmp_path: Path, options: tuple[str, ...]) -> None:
     with starts(tmp_path, "-q", *options) as person:
         person.runs("event = asyncio.Event()")
         person.enters("await event.wait(); 6 * 7")

@@ -102,9 +102,7 @@ class UnretrievedWatch:
             # It has been told: asyncio need not tell it again when the task is collected.
             task._log_traceback = False
             failure = describe(error)
-            self._tell(
-                Notice(f"{_name(task)} failed and nobody awaits it{_origin(task)}", "alert", failure.text)
-            )
+            self._tell(Notice(f"{_name(task)} failed and nobody awaits it{_origin(task)}", "alert", failure.text))
 
     def _handle(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """The loop's exception handler: a callback that raised, or a task that was collected first."""

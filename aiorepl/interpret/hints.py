@@ -2,12 +2,15 @@
 
 import ast
 import inspect
+import re
 
 from aiorepl.interpret.source import Cell
 from aiorepl.model import Notice
 
 __all__ = ["Hints"]
 
+# asyncio.run() and run_until_complete() say it differently, as do the versions of Python.
+_LOOP_RUNS = re.compile(r"running event loop|loop is already running|another loop is running", re.IGNORECASE)
 # The expression that a hint quotes is cut beyond this many characters.
 _LONGEST = 60
 
@@ -33,18 +36,13 @@ class Hints:
 
     def for_failure(self, cell: Cell, error: BaseException) -> Notice | None:
         """A hint about the exception that ended a cell."""
-        if not isinstance(error, RuntimeError) or "running event loop" not in str(error) + str(
-            error.__context__
-        ):
-            if not (isinstance(error, RuntimeError) and "already running" in str(error)):
-                return None
+        if not isinstance(error, RuntimeError) or not _LOOP_RUNS.search(str(error)):
+            return None
         for node in ast.walk(cell.tree):
             if isinstance(node, ast.Call) and node.args and _called(node) in ("run", "run_until_complete"):
                 instead = f"await {_source(cell, node.args[0])}"
                 return self._once("run", f"a loop is running here already, so type: {instead}")
-        return self._once(
-            "run", "a loop is running here already: await the coroutine instead of running a loop"
-        )
+        return self._once("run", "a loop is running here already: await the coroutine instead of running a loop")
 
     def for_block(self, cell: Cell, seconds: float, waiting: int) -> Notice | None:
         """A hint about a cell that held the loop's thread for some seconds while other tasks were pending."""

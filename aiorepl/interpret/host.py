@@ -133,9 +133,7 @@ class LoopHost:
             self._listener.escaped(error)
         except BaseException as error:
             # A loop that raises from run_forever is broken: its selector is gone, or it was closed by hand.
-            return (
-                "the event loop was closed" if self.loop.is_closed() else f"the event loop failed ({error!r})"
-            )
+            return "the event loop was closed" if self.loop.is_closed() else f"the event loop failed ({error!r})"
         return "the event loop was closed" if self.loop.is_closed() else ""
 
     def _replace(self, reason: str) -> None:

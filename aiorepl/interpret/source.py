@@ -140,7 +140,7 @@ def classify(text: str) -> Typed:
 
 
 def split(text: str) -> Iterator[str]:
-    """Cut a file's text into cells: one if all of it is Python, else at each ``%`` and ``!`` line in the first column."""
+    """Cut a file's text into cells: one if all of it is Python, else at each ``%`` or ``!`` in the first column."""
     if ("%" not in text and "!" not in text) or _parse(text) is not None:
         yield text
         return
@@ -209,7 +209,8 @@ def _without_ampersand(text: str) -> str | None:
 
 def _ends_with_semicolon(text: str, last: ast.stmt) -> bool:
     """Tell whether a semicolon follows the last statement; only blanks and a comment can stand there otherwise."""
-    assert last.end_lineno is not None and last.end_col_offset is not None
+    assert last.end_lineno is not None
+    assert last.end_col_offset is not None
     # Form feeds and the like do not end a line for the parser, as they do for str.splitlines.
     line = re.split(r"\r\n|\r|\n", text)[last.end_lineno - 1].encode()
     return line[last.end_col_offset :].lstrip().startswith(b";")

@@ -13,10 +13,7 @@ _LIBRARY = os.path.dirname(os.path.abspath(traceback.__file__)) + os.sep
 # What starts a cell, a task or a thread stands above the user's frames in a traceback; below them it says something.
 _RUNNERS = (
     _PACKAGE,
-    *(
-        os.path.join(_LIBRARY, "asyncio", name)
-        for name in ("events.py", "runners.py", "base_events.py", "threads.py")
-    ),
+    *(os.path.join(_LIBRARY, "asyncio", name) for name in ("events.py", "runners.py", "base_events.py", "threads.py")),
     os.path.join(_LIBRARY, "concurrent", "futures") + os.sep,
     _LIBRARY + "threading.py",
     "<frozen runpy>",
@@ -82,7 +79,5 @@ def _trim(formatted: traceback.TracebackException) -> None:
     while stack and stack[0].filename.startswith(_RUNNERS):
         del stack[0]
     # The frame in which a cell is compiled tells nothing about a syntax error in it.
-    if issubclass(formatted.exc_type or BaseException, SyntaxError) and all(
-        own_frame(f.filename) for f in stack
-    ):
+    if issubclass(formatted.exc_type or BaseException, SyntaxError) and all(own_frame(f.filename) for f in stack):
         stack.clear()

@@ -33,9 +33,7 @@ class Interrupts:
     press has no effect within ``PATIENCE``, that is said, and the next one leaves the loop behind.
     """
 
-    def __init__(
-        self, *, tell: Callable[[Notice], None], raiser: Raiser, abandon: Callable[[Execution], bool]
-    ) -> None:
+    def __init__(self, *, tell: Callable[[Notice], None], raiser: Raiser, abandon: Callable[[Execution], bool]) -> None:
         """Tell with ``tell``; ``abandon`` leaves a cell's loop behind, or returns False where that cannot be."""
         self._tell = tell
         self._raise = raiser

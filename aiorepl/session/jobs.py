@@ -132,9 +132,7 @@ class JobTable:
 
     def list(self) -> Sequence[Job]:
         """The jobs that have not ended, oldest first."""
-        return [
-            Job(number, job.text, job.elapsed, job.waits_on()) for number, job in sorted(self._jobs.items())
-        ]
+        return [Job(number, job.text, job.elapsed, job.waits_on()) for number, job in sorted(self._jobs.items())]
 
     async def foreground(self, number: int) -> None:
         """Wait for a job as if it had been typed just now."""

@@ -175,13 +175,7 @@ class LocalSession:
         running = Running(self._number, foreground.elapsed, foreground.waits_on()) if foreground else None
         blocked = self._pulse.overdue > _BLOCKED
         return Status(
-            loop="closed"
-            if host.loop.is_closed()
-            else "blocked"
-            if blocked
-            else "busy"
-            if running
-            else "idle",
+            loop="closed" if host.loop.is_closed() else "blocked" if blocked else "busy" if running else "idle",
             lag=self._pulse.lag,
             tasks=tasks,
             debug=host.loop.get_debug(),
@@ -319,9 +313,7 @@ class LocalSession:
             self._emit(describe(error))
             return None
 
-    async def _execute(
-        self, source: str, filename: str, start: Callable[[int, Cell], Execution]
-    ) -> Evaluation:
+    async def _execute(self, source: str, filename: str, start: Callable[[int, Cell], Execution]) -> Evaluation:
         cell = self._compile(source, filename)
         if cell is None:
             return Evaluation(exception=self._compile_error)
@@ -351,20 +343,14 @@ class LocalSession:
     def _send_to_background(self, job: Runs) -> None:
         number = self.jobs.add(job)
         self._outcome = "detached"
-        self._emit(
-            Notice(f"[{number}] {_first_line(job.text)} goes on in the background; %fg brings it back")
-        )
+        self._emit(Notice(f"[{number}] {_first_line(job.text)} goes on in the background; %fg brings it back"))
 
     def _announce_end(self, number: int, job: Runs, ending: Ending) -> None:
         how = {"ok": "done", "error": "failed", "interrupted": "interrupted", "detached": "detached"}
-        self._tell(
-            Notice(f"[{number}] {how[ending.outcome]} after {ending.elapsed:.1f} s: {_first_line(job.text)}")
-        )
+        self._tell(Notice(f"[{number}] {how[ending.outcome]} after {ending.elapsed:.1f} s: {_first_line(job.text)}"))
         for event in ending.events:
             # A job that calls sys.exit has ended; the session has not.
-            self._tell(
-                Notice(f"[{number}] exit status {event.status}") if isinstance(event, Leave) else event
-            )
+            self._tell(Notice(f"[{number}] exit status {event.status}") if isinstance(event, Leave) else event)
 
     def _abandon(self, execution: Execution) -> bool:
         """Leave behind the loop of a cell that cannot be reached; its tasks are cancelled when its call returns."""
@@ -393,7 +379,7 @@ class LocalSession:
 
     def _registry(self) -> "Registry":
         # Commands are not loaded before one is asked for: a program without a prompt need not wait for them.
-        from aiorepl.commands.registry import COMMANDS
+        from aiorepl.commands.standard import COMMANDS
 
         return COMMANDS
 
@@ -416,9 +402,7 @@ class _Listener:
         self._session._watch.watch_loop(loop)
 
     def loop_lost(self, loop: asyncio.AbstractEventLoop, reason: str) -> None:
-        self._session._tell(
-            Notice(f"{reason}; a new one takes over, and the tasks of the old one are gone", "alert")
-        )
+        self._session._tell(Notice(f"{reason}; a new one takes over, and the tasks of the old one are gone", "alert"))
         self._session._interpreter.give_up(loop, reason)
 
     def escaped(self, error: BaseException) -> None:

@@ -55,7 +55,7 @@ class SessionCompleter(Completer):
 
 def _invites(line: str) -> bool:
     """Tell whether what was typed begins something: after a blank or a bracket, a menu of everything is in the way."""
-    return line[-1:].isalnum() or line[-1:] in tuple("_.[/'\"%-") and line.strip() != ""
+    return line[-1:].isalnum() or (line[-1:] in tuple("_.[/'\"%-") and line.strip() != "")
 
 
 @asynccontextmanager

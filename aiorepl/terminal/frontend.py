@@ -117,9 +117,7 @@ class TerminalFrontend:
         output = Vt100_Output.from_pty(screen.file, term=os.environ.get("TERM"))
         depth = ColorDepth.from_env() or output.get_default_color_depth()
         ascii = "utf" not in (screen.file.encoding or "").lower()
-        frontend = cls(
-            session, settings, history, input=input, output=output, screen=screen, depth=depth, ascii=ascii
-        )
+        frontend = cls(session, settings, history, input=input, output=output, screen=screen, depth=depth, ascii=ascii)
         frontend._owned.callback(screen.close)
         frontend._owned.enter_context(install(Console(read=frontend.read_line, page=frontend.page)))
         if settings.flag("title"):
@@ -345,8 +343,8 @@ class TerminalFrontend:
             self._output.flush()
             return
         renderer = app.renderer
-        # How many lines there are below the prompt, which the renderer asks the terminal for: it would forget it, and the
-        # toolbar would vanish until the answer comes.
+        # How many lines there are below the prompt, which the renderer asks the terminal for: it would forget that, and
+        # the toolbar would vanish until the answer comes.
         below = renderer._min_available_height
         renderer.erase(leave_alternate_screen=False)
         self._output.write_raw(text)

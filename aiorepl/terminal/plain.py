@@ -22,7 +22,7 @@ __all__ = ["PlainFrontend"]
 
 T = TypeVar("T")
 
-# A blank line ends a block, as at Python's prompt, unless the rest of the block is there already: seconds to look for it.
+# A blank line ends a block, as at Python's prompt, unless the rest of it is there already: seconds to look for that.
 _MORE = 0.05
 
 
@@ -32,8 +32,8 @@ _CLAUSE = re.compile(r"(else|elif|except|finally|case)\b")
 class CellReader:
     """Puts lines together to cells.
 
-    A block goes on until a line that does not belong to it; a blank line ends it too, as at Python's prompt, unless more
-    of it is there already (a file that is piped in has blank lines within its functions).
+    A block goes on until a line that does not belong to it; a blank line ends it too, as at Python's prompt, unless
+    more of it is there already (a file that is piped in has blank lines within its functions).
     """
 
     def __init__(self) -> None:

@@ -21,8 +21,8 @@ from typing import Any, TextIO
 
 __all__ = ["Screen"]
 
-# The pump reads so much at once, and waits so long (seconds) between two reads while output keeps coming: a program that
-# prints line by line would otherwise be switched to and from at every line.
+# The pump reads so much at once, and waits so long (seconds) between two reads while output keeps coming: a program
+# that prints line by line would otherwise be switched to and from at every line.
 _CHUNK = 1 << 16
 _PAUSE = 0.004
 # Held back at most for a prompt that cannot keep up; then the program that prints has to wait, as for any terminal.
