@@ -22,8 +22,8 @@ class Entry(NamedTuple):
 class Evaluation(NamedTuple):
     """How a cell ended: with a value or with an exception.
 
-    ``elapsed`` is in seconds of wall clock, ``on_loop`` those that the cell itself held its thread (None: not measured).
-    measured). ``detached`` means that the person sent it to the background meanwhile: there is no value yet.
+    ``elapsed`` is in seconds of wall clock; ``on_loop`` those that the cell itself held its thread, None if that was
+    not measured. ``detached`` means that the person sent it to the background meanwhile: there is no value yet.
     """
 
     value: object = None

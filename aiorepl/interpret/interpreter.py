@@ -141,6 +141,8 @@ class Interpreter:
 
     def give_up(self, loop: asyncio.AbstractEventLoop, reason: str) -> None:
         """End every cell of a loop that will not run again, or was left behind; may be called from any thread."""
+        # A cell that is stuck has entered the context, and no other thread could enter it meanwhile.
+        self.context = self.context.copy()
         for execution in list(self.running):
             if execution.loop is loop:
                 execution.give_up(reason)

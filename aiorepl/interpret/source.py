@@ -3,6 +3,7 @@
 import __future__
 
 import ast
+import io
 import linecache
 import re
 import warnings
@@ -145,7 +146,7 @@ def split(text: str) -> Iterator[str]:
         yield text
         return
     chunk = ""
-    for number, line in enumerate(text.splitlines(keepends=True)):
+    for number, line in enumerate(_lines(text)):
         if _prefixed(line) and not line[0].isspace() and completeness(chunk) != "incomplete":
             if chunk.strip():
                 yield chunk
@@ -168,7 +169,7 @@ def compile_cell(text: str, filename: str, *, flags: int = 0, remember: bool = T
     """
     if remember:
         # The form of linecache's own entries; without a modification time it is never checked against a file.
-        linecache.cache[filename] = (len(text), None, [line + "\n" for line in text.splitlines()], filename)
+        linecache.cache[filename] = (len(text), None, _lines(text.rstrip("\n") + "\n"), filename)
     tree = compile(text, filename, "exec", _PARSE | flags, dont_inherit=True)
     assert isinstance(tree, ast.Module)
     last = tree.body[-1] if tree.body else None
@@ -211,6 +212,10 @@ def _ends_with_semicolon(text: str, last: ast.stmt) -> bool:
     """Tell whether a semicolon follows the last statement; only blanks and a comment can stand there otherwise."""
     assert last.end_lineno is not None
     assert last.end_col_offset is not None
-    # Form feeds and the like do not end a line for the parser, as they do for str.splitlines.
-    line = re.split(r"\r\n|\r|\n", text)[last.end_lineno - 1].encode()
+    line = _lines(text)[last.end_lineno - 1].encode()
     return line[last.end_col_offset :].lstrip().startswith(b";")
+
+
+def _lines(text: str) -> list[str]:
+    """The lines as the parser counts them: form feeds and the like do not end one, as they do for str.splitlines."""
+    return io.StringIO(text, newline=None).readlines()

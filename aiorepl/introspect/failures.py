@@ -16,6 +16,7 @@ _RUNNERS = (
     *(os.path.join(_LIBRARY, "asyncio", name) for name in ("events.py", "runners.py", "base_events.py", "threads.py")),
     os.path.join(_LIBRARY, "concurrent", "futures") + os.sep,
     _LIBRARY + "threading.py",
+    "uvloop/",
     "<frozen runpy>",
     _LIBRARY + "runpy.py",
 )

@@ -246,7 +246,9 @@ class TerminalFrontend:
                 asked = self._prompt.prompt_async(
                     default=self._next, pre_run=self._before_prompt, set_exception_handler=False, handle_sigint=False
                 )
-                text = await self._run(self._prompt.app, asked)
+                text = await self._run(
+                    self._prompt.app, asked, foretaste=self._drawing.paint(self._first_line(), "prompt")
+                )
             except EOFError:
                 return None
             except KeyboardInterrupt:
@@ -260,9 +262,15 @@ class TerminalFrontend:
                 return text
             self._next = buffer.document
 
-    async def _run(self, app: Application[str], asked: Any) -> str:
-        """Give the terminal to an application until it is done; what is printed meanwhile goes above it."""
+    async def _run(self, app: Application[str], asked: Any, *, foretaste: str = "") -> str:
+        """Give the terminal to an application until it is done; what is printed meanwhile goes above it.
+
+        ``foretaste`` is the beginning of what it will draw.
+        """
         with contextlib.nullcontext() if self._screen is None else self._screen.prompting(self._output_came):
+            # A person who types sees the prompt at once; to start the application takes several times as long.
+            self._output.write_raw(foretaste)
+            self._output.flush()
             self._app = app
             try:
                 text: str = await asked
@@ -289,7 +297,12 @@ class TerminalFrontend:
             async with self._changed:
                 self._changed.notify_all()
 
+    def _first_line(self) -> str:
+        return self._settings.text("prompt").partition("\n")[0]
+
     def _before_prompt(self) -> None:
+        # The renderer draws over the foretaste, from the start of the line.
+        self._output.write_raw("\r")
         if self._edit:
             self._edit = False
             self._prompt.default_buffer.open_in_editor()
@@ -368,7 +381,7 @@ class TerminalFrontend:
             auto_suggest=SuggestFromHistory() if settings.flag("suggest") else None,
             completer=SessionCompleter(self._session.complete),
             complete_while_typing=Condition(lambda: settings.flag("complete")),
-            prompt_continuation=lambda width, line, wrapped: [("class:continuation", "... ".rjust(width)[:width])],
+            prompt_continuation=_continuation,
             style=DynamicStyle(lambda: style(self._drawing.theme, colors=bool(self._drawing.colors))),
             include_default_pygments_style=False,
             color_depth=self._depth,
@@ -422,6 +435,11 @@ def _editing_mode(name: str) -> EditingMode:
 
 def _colors(depth: ColorDepth) -> int:
     return {ColorDepth.DEPTH_1_BIT: 0, ColorDepth.DEPTH_4_BIT: 16, ColorDepth.DEPTH_8_BIT: 256}.get(depth, 1 << 24)
+
+
+def _continuation(width: int, _line: int, wrapped: int) -> StyleAndTextTuples:
+    """What stands before a further line; before the rest of one that was too wide, nothing does."""
+    return [("class:continuation", ("" if wrapped else "... ").rjust(width)[:width])]
 
 
 def _stop_process() -> None:
