@@ -118,6 +118,8 @@ class Application:
 
     def _represent(self) -> Represent:
         if not self._has_screen:
+            # Loaded before there is a second thread to take turns with.
+            import aiorepl.terminal.plain  # noqa: F401
             from aiorepl.interpret.representation import represent_plain
 
             return represent_plain

@@ -22,6 +22,7 @@ __all__ = ["ProgramEnded", "Screen", "Terminal", "TimedOut", "environment"]
 COLUMNS, ROWS = 80, 24
 CURSOR_QUERY = b"\x1b[6n"
 CHUNK = 65536
+UNDRAWN = dict.fromkeys(range(32))
 
 
 class TimedOut(Exception):
@@ -51,6 +52,10 @@ class Screen(pyte.Screen):
     def write_process_input(self, data: str) -> None:
         """Answer a query of the program."""
         self._answer(data)
+
+    def draw(self, data: str) -> None:
+        """Draw text; of a control character, which a real terminal ignores, pyte would drop what follows it too."""
+        super().draw(data.translate(UNDRAWN))
 
     def select_graphic_rendition(self, *attributes: int, private: bool = False) -> None:
         """Set colours and styles for what is written next."""

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import aiorepl
 from benchmarks.terminal import ProgramEnded, Terminal, environment
@@ -20,6 +21,8 @@ UP, DOWN, RIGHT, END = "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[F"
 CONTROL_C, CONTROL_D, CONTROL_E, CONTROL_R, CONTROL_U, CONTROL_X, CONTROL_Z = map(chr, (3, 4, 5, 18, 21, 24, 26))
 UNDO, META_ENTER = "\x1f", "\x1b\r"
 REPL = (sys.executable, "-m", "aiorepl")
+# With job control, as an interactive shell has it; "$@" are the arguments.
+UNDER_A_SHELL = ("/bin/sh", "-m", "-c", f'{sys.executable} -m aiorepl "$@"; echo left with $?', "sh")
 
 # Seconds; a busy machine is slow, and a test that passes never waits so long.
 PATIENCE = 40.0
@@ -47,6 +50,7 @@ class Person(Terminal):
         kept = {name: os.environ[name] for name in ("PYTHONPYCACHEPREFIX",) if name in os.environ}
         source = str(Path(aiorepl.__file__).parents[1])
         everything = environment(folder / "home", **(kept | {"PYTHONPATH": source} | variables))
+        self.folder = folder
         self.prompt = prompt
         self.status: int | None = None
         super().__init__([*command, *arguments], everything, directory=folder, columns=columns, rows=rows)
@@ -134,9 +138,9 @@ class Person(Terminal):
         assert self.ends() == -signal.SIGKILL
 
 
-def starts(folder: Path, *arguments: str, **variables: str) -> Person:
-    """Start aiorepl and wait for the prompt."""
-    person = Person(folder, *arguments, **variables)
+def starts(folder: Path, *arguments: str, **options: Any) -> Person:
+    """Start aiorepl and wait for the prompt; ``options`` are those of ``Person``."""
+    person = Person(folder, *arguments, **options)
     try:
         person.waits_for_prompt()
     except BaseException:

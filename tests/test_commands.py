@@ -276,11 +276,10 @@ def test_exit_leaves_with_a_status() -> None:
     assert wrong.error == "%exit: N takes a whole number, not 'now' (usage: %exit [N])"
 
 
-@pytest.mark.filterwarnings("ignore:coroutine")
 def test_hints_are_renewed() -> None:
-    first, again, renewed, third = type_lines("asyncio.sleep(0)", "asyncio.sleep(0)", "%hints", "asyncio.sleep(0)")
+    first, again, renewed, third, _ = type_lines(
+        "asyncio.sleep(0)", "asyncio.sleep(0)", "%hints", "asyncio.sleep(0)", "_1.close(); _2.close(); _4.close()"
+    )
     assert len(first.notices) == len(third.notices) == 1
     assert again.notices == []
     assert renewed.notices == ["each hint will be shown once more"]
-    # The coroutines go here, and not in the middle of another test.
-    gc.collect()

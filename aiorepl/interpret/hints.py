@@ -2,7 +2,6 @@
 
 import ast
 import inspect
-import re
 
 from aiorepl.interpret.source import Cell
 from aiorepl.model import Notice
@@ -10,7 +9,7 @@ from aiorepl.model import Notice
 __all__ = ["Hints"]
 
 # asyncio.run() and run_until_complete() say it differently, as do the versions of Python.
-_LOOP_RUNS = re.compile(r"running event loop|loop is already running|another loop is running", re.IGNORECASE)
+_LOOP_RUNS = ("running event loop", "loop is already running", "another loop is running")
 # The expression that a hint quotes is cut beyond this many characters.
 _LONGEST = 60
 
@@ -36,7 +35,7 @@ class Hints:
 
     def for_failure(self, cell: Cell, error: BaseException) -> Notice | None:
         """A hint about the exception that ended a cell."""
-        if not isinstance(error, RuntimeError) or not _LOOP_RUNS.search(str(error)):
+        if not isinstance(error, RuntimeError) or not any(words in str(error) for words in _LOOP_RUNS):
             return None
         for node in ast.walk(cell.tree):
             if isinstance(node, ast.Call) and node.args and _called(node) in ("run", "run_until_complete"):

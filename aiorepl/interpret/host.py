@@ -1,6 +1,7 @@
 """The event loop that aiorepl owns: it is kept running, whatever the code on it does."""
 
 import asyncio
+import concurrent.futures
 import contextlib
 import threading
 from collections.abc import Callable
@@ -74,7 +75,8 @@ class LoopHost:
         self._closing = False
         self._exit_timeout = 0.0
         self.thread: int | None = None
-        self.ended = threading.Event()
+        # Resolved when serve returns.
+        self.ended: concurrent.futures.Future[None] = concurrent.futures.Future()
         self.loop = self._new_loop()
 
     def start(self) -> None:
@@ -93,7 +95,7 @@ class LoopHost:
                     self._replace(reason)
             self._close_loop()
         finally:
-            self.ended.set()
+            self.ended.set_result(None)
 
     def call(self, function: Callable[[], object]) -> None:
         """Call a function on the loop's thread, soon."""

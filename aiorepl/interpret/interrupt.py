@@ -5,6 +5,7 @@ on the thread, which the gate knows because each step of the cell passes through
 has ended first. (On an idle loop it would end ``run_forever``; inside the loop's own code it can lose a handle.)
 """
 
+import contextlib
 import signal
 import threading
 import time
@@ -68,14 +69,16 @@ class Gate:
     """
 
     def __init__(self) -> None:
-        """Start closed: the cell is not executing."""
-        self._lock = threading.Lock()
-        # The thread that executes the cell now; changed under the lock only. None: the cell is not executing.
+        """Start shut: the cell is not executing."""
+        # Reentrant, as an exception that is raised right after it was acquired leaves it so: see _recover.
+        self._lock = threading.RLock()
+        # The thread that executes the cell now. None: the cell is not executing, and nothing may be set any more.
         self._thread: int | None = None
         # True from the moment an exception is set until the step has ended; changed under the lock only.
         self._set = False
         self.total = 0.0
         self.longest = 0.0
+        # When the step began that executes now; 0.0 if none does.
         self._entered = 0.0
 
     @property
@@ -86,7 +89,8 @@ class Gate:
     @property
     def current(self) -> float:
         """Seconds since the step that executes now began; 0.0 if none does."""
-        return time.perf_counter() - self._entered if self.open else 0.0
+        entered = self._entered
+        return time.perf_counter() - entered if entered else 0.0
 
     def interrupt(self, raiser: Callable[[int], None]) -> bool:
         """Raise KeyboardInterrupt in the cell if it is executing; tell whether it was.
@@ -94,10 +98,11 @@ class Gate:
         ``raiser`` raises it in a thread, as soon as that can take it.
         """
         with self._lock:
-            if self._thread is None:
+            thread = self._thread
+            if thread is None:
                 return False
             self._set = True
-            raiser(self._thread)
+            raiser(thread)
             return True
 
     def step(self, function: Callable[..., T], *arguments: object) -> T:
@@ -106,36 +111,42 @@ class Gate:
         Raises:
             KeyboardInterrupt: If it was interrupted, even where that came too late to be raised inside the function.
         """
-        late = False
         try:
-            self._enter()
-            return function(*arguments)
-        finally:
-            # Until the gate is shut the exception may be raised here as well, and must not stop it from being shut.
-            while True:
-                try:
-                    self._leave()
-                    break
-                except KeyboardInterrupt:
-                    late = True
-            if late:
-                raise KeyboardInterrupt
-
-    def _enter(self) -> None:
-        with self._lock:
             self._entered = time.perf_counter()
             self._thread = threading.get_ident()
+            return function(*arguments)
+        finally:
+            # Nothing can interrupt the thread before the first line. After it, two exceptions at most can still come:
+            # the one that is set already, and the one that somebody is setting now.
+            self._thread = None
+            try:
+                try:
+                    self._settle()
+                except KeyboardInterrupt:
+                    self._recover()
+                    raise
+            except KeyboardInterrupt:
+                self._recover()
+                raise
 
-    def _leave(self) -> None:
+    def _settle(self) -> None:
+        """Wait for who is setting an exception, and take back what has not been raised."""
+        if self._entered:
+            elapsed = time.perf_counter() - self._entered
+            self._entered = 0.0
+            self.total += elapsed
+            self.longest = max(self.longest, elapsed)
         with self._lock:
-            if self._thread is not None:
-                elapsed = time.perf_counter() - self._entered
-                self.total += elapsed
-                self.longest = max(self.longest, elapsed)
-            thread, self._thread = self._thread, None
-            if self._set and thread is not None:
+            if self._set:
+                take_back(threading.get_ident())
                 self._set = False
-                take_back(thread)
+
+    def _recover(self) -> None:
+        """Settle after an exception that may have been raised just when the lock had been acquired."""
+        self._settle()
+        with contextlib.suppress(RuntimeError):
+            while True:
+                self._lock.release()
 
 
 @types.coroutine

@@ -129,6 +129,11 @@ def _progress(value: object) -> str:
 
 
 _WRITTEN = {type(None), bool, float, complex, type(...), type(NotImplemented)}
-_BRACKETS = {list: ("[", "]"), tuple: ("(", ")"), set: ("{", "}"), frozenset: ("frozenset({", "})")}
+_BRACKETS: dict[type, tuple[str, str]] = {
+    list: ("[", "]"),
+    tuple: ("(", ")"),
+    set: ("{", "}"),
+    frozenset: ("frozenset({", "})"),
+}
 _NAMED = {types.FunctionType, types.BuiltinFunctionType, types.ModuleType}
 _SUSPENDABLE = {types.CoroutineType: "cr", types.GeneratorType: "gi", types.AsyncGeneratorType: "ag"}

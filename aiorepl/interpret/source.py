@@ -38,8 +38,8 @@ _FUTURES = 0
 for _name in __future__.all_feature_names:
     _FUTURES |= getattr(__future__, _name).compiler_flag
 
-_HELP = re.compile(r"\s*(?:(?P<before>\?\??)\s*(?P<a>[\w.\[\]'\"%]+)|(?P<b>%?[\w.\[\]'\"]+)\s*(?P<after>\?\??))\s*")
-_COMMAND = re.compile(r"\s*%\s*[A-Za-z]")
+# Not compiled before a text has a question mark at one of its ends: a program without a prompt has none.
+_HELP = r"(?P<before>\?\??)\s*(?P<a>[\w.\[\]'\"%]+)|(?P<b>%?[\w.\[\]'\"]+)\s*(?P<after>\?\??)"
 
 
 class Python(NamedTuple):
@@ -124,16 +124,15 @@ def is_block(text: str) -> bool:
 def classify(text: str) -> Typed:
     """Tell Python code from a ``%`` command, a ``!`` line and a question for help."""
     stripped = text.strip()
-    if _COMMAND.match(text):
-        found = _HELP.fullmatch(stripped)
-        if found and found["after"]:
+    found = re.fullmatch(_HELP, stripped) if "?" in (stripped[:1], stripped[-1:]) else None
+    if _is_command(stripped):
+        if found is not None and found["after"]:
             return Help(found["b"], len(found["after"]) == 2)
         return Command(stripped[1:].lstrip())
     if stripped.startswith("!"):
         background = stripped.endswith("&") and not stripped.endswith("&&")
         return Shell(stripped[1:].strip().removesuffix("&" if background else "").strip(), background)
-    found = _HELP.fullmatch(stripped)
-    if found:
+    if found is not None:
         marks = found["before"] or found["after"]
         return Help(found["a"] or found["b"], len(marks) == 2)
     code = _without_ampersand(text)
@@ -187,7 +186,12 @@ def compile_cell(text: str, filename: str, *, flags: int = 0, remember: bool = T
 
 
 def _prefixed(text: str) -> bool:
-    return bool(_COMMAND.match(text)) or text.lstrip().startswith("!")
+    stripped = text.lstrip()
+    return _is_command(stripped) or stripped.startswith("!")
+
+
+def _is_command(stripped: str) -> bool:
+    return stripped[:1] == "%" and stripped[1:].lstrip()[:1].isalpha()
 
 
 def _parse(text: str) -> ast.Module | None:

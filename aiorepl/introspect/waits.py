@@ -54,9 +54,18 @@ def wait_in_words(awaitable: object, loop: asyncio.AbstractEventLoop) -> str:
         return f"gather, {pending} of {len(future._children)} pending{where}"
     if not _in_asyncio(innermost):
         return f"a future{where}"
+    if innermost.f_code.co_name == "wait_for" and asyncio.isfuture(inner := innermost.f_locals.get("fut")):
+        # Python 3.11 waits for a task of its own here; later versions await the coroutine itself.
+        return _with_timeout(inner, loop) + where
     if innermost.f_code.co_name == "sleep":
         return f"asyncio.sleep{_time_left(innermost, loop)}{where}"
     return innermost.f_code.co_qualname + where
+
+
+def _with_timeout(future: "asyncio.Future[object]", loop: asyncio.AbstractEventLoop) -> str:
+    coroutine = future.get_coro() if isinstance(future, asyncio.Task) else None
+    inner = wait_in_words(coroutine, loop).partition(" (line")[0] if coroutine is not None else "a future"
+    return f"{inner}, with a timeout"
 
 
 def _awaited(current: Any) -> object:
@@ -87,4 +96,4 @@ def _time_left(frame: FrameType, loop: asyncio.AbstractEventLoop) -> str:
     handle = frame.f_locals.get("h")
     if not isinstance(handle, asyncio.TimerHandle):
         return ""
-    return f", {max(0.0, handle.when() - loop.time()):.0f} s left"
+    return f", {max(0.0, handle.when() - loop.time()):.1f} s left"

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import Literal
 
 from aiorepl.render.ansi import color_depth, paint
@@ -50,7 +52,8 @@ def highlight(text: str, kind: Literal["python", "traceback", "repr"], *, theme:
     if not depth or len(text) > LONGEST:
         return text
     parts = _traceback(text) if kind == "traceback" else _python(text)
-    return "".join(paint(part, role, theme, depth) for role, part in parts)
+    merged = ((role, "".join(part for _, part in group)) for role, group in groupby(parts, key=itemgetter(0)))
+    return "".join(paint(part, role, theme, depth) for role, part in merged)
 
 
 def _python(text: str) -> Iterator[_Part]:

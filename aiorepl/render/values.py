@@ -152,12 +152,12 @@ def _lines(before: str, item: _Tree | str, after: str, indent: str, width: int) 
         yield from (indent + " " * cells(before) + line for line in more)
         return
     yield f"{indent}{before}{item.opening}"
+    # The last has a comma only in a tuple of one, or if others were left out behind it.
+    last = "," if item.more or item.closing.startswith(",") else ""
     if all(not key and isinstance(one, str) and len(one) <= width // 4 for key, one in item.items):
-        texts = [str(one) for _, one in item.items] + ([item.more] if item.more else [])
-        yield from _rows(texts, indent + _INDENT, width)
+        texts = [f"{one}," for _, one in item.items[:-1]] + [f"{item.items[-1][1]}{last}", item.more]
+        yield from _rows([text for text in texts if text], indent + _INDENT, width)
     else:
-        # The last has a comma only in a tuple of one, or if others were left out behind it.
-        last = "," if item.more or item.closing.startswith(",") else ""
         for number, (key, one) in enumerate(item.items, 1):
             yield from _lines(key, one, "," if number < len(item.items) else last, indent + _INDENT, width)
         if item.more:
@@ -172,10 +172,9 @@ def _fits(line: str, width: int) -> bool:
 def _rows(texts: list[str], indent: str, width: int) -> Iterator[str]:
     """Short items, as many on each line as fit."""
     row = indent
-    for index, text in enumerate(texts):
-        piece = text + ("," if index < len(texts) - 1 else "")
-        if row != indent and cells(row) + 1 + cells(piece) > width:
+    for text in texts:
+        if row != indent and cells(row) + 1 + cells(text) > width:
             yield row
             row = indent
-        row += piece if row == indent else f" {piece}"
+        row += text if row == indent else f" {text}"
     yield row

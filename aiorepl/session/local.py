@@ -191,7 +191,8 @@ class LocalSession:
         self.host.close(timeout=timeout)
         # Tasks, generators and threads each get the time; a blocked loop gets no more than that.
         limit = 3 * timeout + 1 if self._pulse.overdue < _BLOCKED else timeout
-        if not await asyncio.to_thread(self.host.ended.wait, limit):
+        ended = asyncio.wrap_future(self.host.ended)
+        if not (await asyncio.wait({ended}, timeout=limit))[0]:
             self._tell(Notice("the loop is blocked and was left as it is", "alert"))
         if self._pulse_task is not None:
             self._pulse_task.cancel()
@@ -343,7 +344,7 @@ class LocalSession:
     def _send_to_background(self, job: Runs) -> None:
         number = self.jobs.add(job)
         self._outcome = "detached"
-        self._emit(Notice(f"[{number}] {_first_line(job.text)} goes on in the background; %fg brings it back"))
+        self._emit(Notice(f"[{number}] in the background; %fg brings it back"))
 
     def _announce_end(self, number: int, job: Runs, ending: Ending) -> None:
         how = {"ok": "done", "error": "failed", "interrupted": "interrupted", "detached": "detached"}

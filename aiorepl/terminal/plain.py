@@ -26,7 +26,7 @@ T = TypeVar("T")
 _MORE = 0.05
 
 
-_CLAUSE = re.compile(r"(else|elif|except|finally|case)\b")
+_CLAUSE = r"(else|elif|except|finally|case)\b"
 
 
 class CellReader:
@@ -62,7 +62,7 @@ class CellReader:
             yield self._take()
 
     def _belongs(self, line: str, *, more: bool) -> bool:
-        return (more if not line.strip() else line[0].isspace()) or bool(_CLAUSE.match(line))
+        return (more if not line.strip() else line[0].isspace()) or bool(re.match(_CLAUSE, line))
 
     def _take(self) -> str:
         text, self.text = self.text, ""
