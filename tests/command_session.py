@@ -96,10 +96,12 @@ def type_and_interrupt(line: str, when: Callable[[Event], bool]) -> Typed:
         session = new_session()
         await session.open()
         typed = Typed()
+        interrupted = False
         try:
             async for event in session.submit(line):
                 typed.events.append(event)
-                if when(event):
+                if when(event) and not interrupted:
+                    interrupted = True
                     await session.interrupt()
             return typed
         finally:

@@ -24,6 +24,11 @@ REPL = (sys.executable, "-m", "aiorepl")
 # With job control, as an interactive shell has it; "$@" are the arguments.
 UNDER_A_SHELL = ("/bin/sh", "-m", "-c", f'{sys.executable} -m aiorepl "$@"; echo left with $?', "sh")
 
+# What stands before the second and later rows of a cell.
+CONTINUED = re.compile(r"^(\.\.\. |    )")
+# As pyte numbers the terminal's private modes.
+BRACKETED_PASTE = 2004 << 5
+
 # Seconds; a busy machine is slow, and a test that passes never waits so long.
 PATIENCE = 40.0
 
@@ -77,8 +82,12 @@ class Person(Terminal):
 
     @property
     def at_prompt(self) -> bool:
-        """An empty prompt waits, drawn to its end."""
-        return self.before_cursor == self.prompt and not self.screen.cursor.hidden
+        """An empty prompt waits, drawn to its end, and takes keys and pasted text."""
+        return self.before_cursor == self.prompt and self._is_drawn and BRACKETED_PASTE in self.screen.mode
+
+    @property
+    def _is_drawn(self) -> bool:
+        return not self.screen.cursor.hidden
 
     @property
     def last(self) -> list[str]:
@@ -104,13 +113,15 @@ class Person(Terminal):
     def types(self, text: str) -> None:
         """Type or paste, and wait until it is on the screen before the cursor."""
         self.send(paste(text) if "\n" in text else text)
-        *_, end = f"{self.prompt}{text}".split("\n")
+        end = text.rpartition("\n")[2]
         self.wait(lambda: self._before_cursor_is(end), f"the echo of {text!r}", timeout=PATIENCE)
 
     def _before_cursor_is(self, end: str) -> bool:
-        """Tell whether this stands before the cursor, be it on several rows."""
+        """Tell whether this stands before the cursor, be it on several rows; nothing, if its line is empty."""
+        if not end:
+            return self.before_cursor == "... " and self._is_drawn
         rows = [str(row) for row in self.screen.display[: self.row]] + [self.before_cursor]
-        return "".join(row.removeprefix("... ") for row in rows).endswith(end) and not self.screen.cursor.hidden
+        return "".join(CONTINUED.sub("", row) for row in rows).endswith(end) and self._is_drawn
 
     def enters(self, cell: str) -> None:
         """Type a cell and press Enter, when it is on the screen."""

@@ -10,7 +10,6 @@ pytest.importorskip("pty")
 from person import CONTROL_C, Person, starts
 
 
-
 def prints_over_half_a_line(person: Person, function: str, shown: str) -> None:
     """Have something printed while half a line is there, and see it above that."""
     person.runs("os.path.exists(flag) and os.remove(flag)")
@@ -175,13 +174,13 @@ async def fail_later():
         person.runs("task = asyncio.create_task(fail_later())")
         person.types("half")
         (tmp_path / "flag").touch()
-        person.sees("^lonely .fails. failed and nobody awaits it; made in <cell 2>, line 8\nTraceback")
+        person.sees(r"^lonely \(fails\).* failed and nobody awaits it; made in <cell 3>, line 8\nTraceback")
         person.sees("^ZeroDivisionError: division by zero\n>>> half$")
-        person.sees("! lonely .fails. failed")  # in the toolbar
+        person.sees(r"! lonely \(fails\)")  # in the toolbar
         person.send(CONTROL_C)
         person.waits_for_prompt()
         person.enters("forget()")
-        person.sees("^coroutine 'fails' was never awaited; made in <cell 2>, line 5$")
+        person.sees("^coroutine 'fails' was never awaited; made in <cell 3>, line 5$")
 
 
 def test_hints_are_one_line_and_come_once(tmp_path: Path) -> None:
@@ -212,8 +211,8 @@ class Huge:
         assert person.runs("len(_)") == ["100000"]
         assert len(person.runs("'x' * 100_000")) < 38
         shown = person.runs("Raises()")
-        assert len(shown) == 1
-        assert "ValueError" in shown[0]
+        assert shown[0].startswith("<__main__.Raises object at 0x")
+        assert shown[1:] == ["Raises.__repr__ raised ValueError: no repr"]
         shown = person.runs("Huge()")
         assert len(shown) <= 30
         assert person.runs("1 + 1; 2 + 2;") == []
@@ -225,7 +224,7 @@ class Huge:
 def test_escapes_in_names_of_the_program_are_made_visible(tmp_path: Path) -> None:
     with starts(tmp_path, "-q") as person:
         person.runs("event = asyncio.Event()")
-        person.runs("async def wait(): await event.wait()")
+        person.runs("async def wait(): await event.wait()\n")
         person.runs("task = asyncio.create_task(wait(), name='\\x1b[2Jevil')")
         person.enters("await task")
         person.sees("waits on .*evil")

@@ -78,7 +78,7 @@ class Execution:
 
     def finish(self, ending: Ending) -> None:
         """Resolve ``done``, unless the cell has been given up already."""
-        if not self.done.done():
+        with contextlib.suppress(concurrent.futures.InvalidStateError):
             self.done.set_result(ending)
 
     def give_up(self, reason: str) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from types import FrameType
 from typing import Protocol
@@ -38,7 +39,8 @@ class Interrupts:
         self._tell = tell
         self._raise = raiser
         self._abandon = abandon
-        self._execution: Execution | None = None
+        # Weak: what a cell has returned is not ours to keep.
+        self._execution: Callable[[], Execution | None] = lambda: None
         self._ineffective = False
         self._held_by_other = False
         # Counts presses, so that an older press's patience does not speak after a newer one.
@@ -46,8 +48,8 @@ class Interrupts:
 
     async def press(self, execution: Execution) -> None:
         """Ctrl-C was pressed while this cell was in the foreground; returns when the press has done what it could."""
-        if execution is not self._execution:
-            self._execution, self._ineffective, self._held_by_other = execution, False, False
+        if execution is not self._execution():
+            self._execution, self._ineffective, self._held_by_other = weakref.ref(execution), False, False
         self._press += 1
         press = self._press
         if self._ineffective and self._abandon(execution):
