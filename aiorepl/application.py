@@ -2,6 +2,7 @@
 
 import asyncio
 import atexit
+import gc
 import os
 import signal
 import sys
@@ -22,6 +23,10 @@ from aiorepl.session.local import LocalSession
 from aiorepl.settings import Settings, read_toml
 
 __all__ = ["Application"]
+
+
+# Seconds.
+_SWITCH_INTERVAL = 0.001
 
 
 class Frontend(Protocol):
@@ -68,6 +73,9 @@ class Application:
         self._prompts = self._converses and _is_terminal(sys.stdin)
         self._has_screen = self._prompts and _is_terminal(sys.stdout) and os.environ.get("TERM") not in (None, "dumb")
         self._in_main_thread = options.main_loop or not self._prompts
+        if self._has_screen:
+            # How long a cell that computes keeps the interpreter from a frontend that has a key to show; 5 ms unless set.
+            sys.setswitchinterval(_SWITCH_INTERVAL)
         self._session: LocalSession
         self._frontend: Frontend | None = None
         self._frontend_loop: asyncio.AbstractEventLoop | None = None
@@ -146,6 +154,7 @@ class Application:
         loop = self._frontend_loop = asyncio.get_running_loop()
         self._frontend = frontend = self._make_frontend()
         try:
+            gc.enable()
             await self._session.open()
             if not self._in_main_thread:
                 loop.add_signal_handler(signal.SIGINT, self._interrupt)

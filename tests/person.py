@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+import termios
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -142,6 +143,11 @@ class Person(Terminal):
         _, status = os.waitpid(self.pid, 0)
         self.status = os.waitstatus_to_exitcode(status)
         return self.status
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Make the terminal's window another size."""
+        self.screen.resize(rows, columns)
+        termios.tcsetwinsize(self._fd, (rows, columns))
 
     def kill(self) -> None:
         """End the program with no chance to tidy up."""

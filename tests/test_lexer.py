@@ -1,17 +1,20 @@
 """The colours of what is being typed."""
 
-import subprocess
-import sys
-
 from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import fragment_list_to_text
 
 from aiorepl.terminal.lexer import SourceLexer
 
 
+def loaded() -> SourceLexer:
+    lexer = SourceLexer()
+    lexer.load()
+    return lexer
+
+
 def styles(text: str) -> list[dict[str, str]]:
     """The style of each word, line by line."""
-    line = SourceLexer().lex_document(Document(text))
+    line = loaded().lex_document(Document(text))
     return [{part: style for style, part, *_ in line(number) if part.strip()} for number in range(text.count("\n") + 1)]
 
 
@@ -29,20 +32,14 @@ def test_commands() -> None:
 
 def test_every_line_keeps_its_text() -> None:
     for text in ("", "  ", "%run x\n  def", "x = '''\n\ty", "a?"):
-        line = SourceLexer().lex_document(Document(text))
+        line = loaded().lex_document(Document(text))
         assert [fragment_list_to_text(line(number)) for number in range(text.count("\n") + 1)] == text.split("\n")
 
 
-def test_pygments_is_loaded_at_the_first_text() -> None:
-    code = """
-import sys
-from prompt_toolkit.document import Document
-from aiorepl.terminal.lexer import SourceLexer
-lexer = SourceLexer()
-lexer.lex_document(Document(""))
-before = "pygments.lexers.python" in sys.modules
-lexer.lex_document(Document("x"))
-print(before, "pygments.lexers.python" in sys.modules)
-"""
-    output = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60).stdout
-    assert output == "False True\n"
+def test_text_has_no_colours_until_pygments_is_loaded() -> None:
+    lexer = SourceLexer()
+    before = lexer.invalidation_hash()
+    assert lexer.lex_document(Document("def"))(0) == [("", "def")]
+    lexer.load()
+    assert lexer.invalidation_hash() != before
+    assert lexer.lex_document(Document("def"))(0)[0][:2] == ("class:pygments.keyword", "def")

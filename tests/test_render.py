@@ -21,7 +21,7 @@ from aiorepl.commands.values import (
     Timing,
 )
 from aiorepl.model import Notice
-from aiorepl.render import plain, rich_blocks
+from aiorepl.render import plain, colored
 from aiorepl.render.blocks import Block, Column, Lines, Table
 from aiorepl.render.describe import describe
 from aiorepl.render.text import cells, fit, seconds, visible, wrap
@@ -56,10 +56,10 @@ def test_colours_add_nothing_but_escape_codes(value: object, width: int) -> None
     expected = plain.draw(value, width)
     assert expected
     for colors in (16, 256, 2**24):
-        drawn = rich_blocks.draw(value, width, theme="dark", colors=colors)
+        drawn = colored.draw(value, width, theme="dark", colors=colors)
         assert ESCAPE.sub("", drawn) == expected
-    assert rich_blocks.draw(value, width, theme="dark", colors=0) == expected
-    assert rich_blocks.draw(value, width, theme="none", colors=256) == expected
+    assert colored.draw(value, width, theme="dark", colors=0) == expected
+    assert colored.draw(value, width, theme="none", colors=256) == expected
 
 
 @pytest.mark.parametrize("width", [20, 40, 80])
@@ -72,9 +72,7 @@ def test_every_line_fits(value: object, width: int) -> None:
 
 
 def test_themes_differ() -> None:
-    drawn = {
-        theme: rich_blocks.draw(VALUES[0], 80, theme=theme, colors=256) for theme in ("dark", "light", "projector")
-    }
+    drawn = {theme: colored.draw(VALUES[0], 80, theme=theme, colors=256) for theme in ("dark", "light", "projector")}
     assert len(set(drawn.values())) == 3
 
 
@@ -114,7 +112,7 @@ def test_control_characters_are_made_visible() -> None:
         Notice(hostile),
         History((HistoryLine(1, hostile),)),
     ):
-        for drawn in (plain.draw(value, 200), rich_blocks.draw(value, 200, theme="dark", colors=0)):
+        for drawn in (plain.draw(value, 200), colored.draw(value, 200, theme="dark", colors=0)):
             assert "a\\x1b[2Jb\\x07\\r\\x9b1m\\u202ec" in drawn or "\\x9b1m\\u202ec" in drawn
             assert all(char.isprintable() or char == "\n" for char in drawn)
 

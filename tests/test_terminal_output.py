@@ -15,11 +15,9 @@ def prints_over_half_a_line(person: Person, function: str, shown: str) -> None:
     person.runs("os.path.exists(flag) and os.remove(flag)")
     person.runs(f"task = asyncio.create_task(when_flagged({function}))")
     person.types("half = 'typ")
-    row = person.row
     (person.folder / "flag").touch()
     person.sees(f"{shown}\n>>> half = 'typ$")
     assert person.typed == "half = 'typ"
-    assert person.row > row
     person.types("ed'")
     person.send("\r")
     person.waits_for_prompt()
@@ -51,7 +49,7 @@ def printing(folder: Path, *arguments: str) -> Person:
     config = folder / "home" / "config" / "aiorepl"
     config.mkdir(parents=True)
     (config / "startup.py").write_text(HANDLER)
-    person = starts(folder, "-q", "--hints", "off", *arguments)
+    person = starts(folder, "-q", "--hints", "off", "--suggest", "off", *arguments)
     person.runs(FLAGGED.format(flag=str(folder / "flag")))
     return person
 
@@ -152,6 +150,7 @@ async def chatter():
             person.send(character)
             person.wait(lambda c=character: person.typed.endswith(c), f"the echo of {character}")  # type: ignore[misc]
         person.send("\r")
+        person.waits_for_prompt()
         person.runs("await task")
         numbers = [int(number) for number in re.findall(rb"chatter (\d+)\r", person.raw)]
         assert numbers == list(range(400))

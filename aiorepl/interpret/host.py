@@ -41,7 +41,7 @@ def loop_factory(name: str) -> LoopFactory:
     module_name, _, attribute = name.partition(":")
     if name == "uvloop":
         attribute = "new_event_loop"
-    if not attribute:
+    if not (module_name and attribute):
         raise LoopError(f"--loop takes asyncio, uvloop or module:function, not {name!r}")
     import importlib
 
@@ -139,7 +139,11 @@ class LoopHost:
         return "the event loop was closed" if self.loop.is_closed() else ""
 
     def _replace(self, reason: str) -> None:
-        old, new = self.loop, self._new_loop()
+        old = self.loop
+        # Closed first: if its descriptors are gone already, the new loop gets their numbers, and must not lose them.
+        with contextlib.suppress(Exception):
+            old.close()
+        new = self._new_loop()
         with self._lock:
             self.loop = new
             stranded, self._stranded = self._stranded, []
@@ -147,8 +151,6 @@ class LoopHost:
         self._listener.loop_lost(old, reason)
         for function in stranded:
             new.call_soon(function)
-        with contextlib.suppress(Exception):
-            old.close()
 
     def _close_loop(self) -> None:
         """Do what ``asyncio.run`` does at its end, with a limit in time and without trusting any task."""
@@ -202,5 +204,7 @@ async def _shut_down(loop: asyncio.AbstractEventLoop, timeout: float) -> list[st
         task = asyncio.Task(work, loop=loop, name="aiorepl-close")
         _, pending = await asyncio.wait({task}, timeout=timeout)
         if pending:
+            # It is named; asyncio need not tell so as well when the task is collected.
+            task._log_destroy_pending = False  # type: ignore[attr-defined]
             refused.append(name)
     return refused

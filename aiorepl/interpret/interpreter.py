@@ -17,7 +17,7 @@ from aiorepl.interpret.interrupt import Gate, steps
 from aiorepl.interpret.main_module import Leaver
 from aiorepl.interpret.representation import Representation
 from aiorepl.interpret.source import Cell, compile_cell
-from aiorepl.introspect.failures import describe, place
+from aiorepl.introspect.failures import describe, place, users_traceback
 from aiorepl.introspect.waits import wait_in_words
 from aiorepl.model import Event, Failure, Leave, Notice, Outcome, Result
 
@@ -235,7 +235,8 @@ class Interpreter:
             line = f"KeyboardInterrupt ({where})" if where else "KeyboardInterrupt"
             events = [Failure(line + "\n", line)]
         else:
-            remember(self.namespace, error)
+            # Who raises it again in a later cell is not to meet our frames in the middle of the traceback.
+            remember(self.namespace, error.with_traceback(users_traceback(error)))
             events = [self._described(execution, error)]
             if cell is not None and (hint := self.hints.for_failure(cell, error)):
                 events.append(hint)

@@ -170,4 +170,6 @@ def steps(coroutine: Coroutine[Any, Any, T], gate: Gate) -> Generator[Any, Any, 
             argument = yield awaited
             advance = coroutine.send
         except BaseException as error:
-            advance, argument = coroutine.throw, error
+            # It was thrown in here; the cell is to see it as if it had been thrown in there.
+            own = error.__traceback__
+            advance, argument = coroutine.throw, error.with_traceback(own and own.tb_next)

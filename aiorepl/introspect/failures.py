@@ -3,10 +3,11 @@
 import os
 import traceback
 from collections.abc import Iterator
+from types import TracebackType
 
 from aiorepl.model import Failure
 
-__all__ = ["describe", "in_library", "own_frame", "place"]
+__all__ = ["describe", "in_library", "own_frame", "place", "users_traceback"]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _LIBRARY = os.path.dirname(os.path.abspath(traceback.__file__)) + os.sep
@@ -42,6 +43,14 @@ def describe(error: BaseException) -> Failure:
         left_out = len(text) - LONGEST
         text = f"{text[: LONGEST // 2]}\n… {left_out:,} more characters …\n{text[-LONGEST // 2 :]}"
     return Failure(text, next(iter(summary[-1:]), type(error).__name__))
+
+
+def users_traceback(error: BaseException) -> TracebackType | None:
+    """The traceback of an exception from the user's first frame on."""
+    here = error.__traceback__
+    while here is not None and own_frame(here.tb_frame.f_code.co_filename):
+        here = here.tb_next
+    return here
 
 
 def place(error: BaseException) -> str:
@@ -80,5 +89,5 @@ def _trim(formatted: traceback.TracebackException) -> None:
     while stack and stack[0].filename.startswith(_RUNNERS):
         del stack[0]
     # The frame in which a cell is compiled tells nothing about a syntax error in it.
-    if issubclass(formatted.exc_type or BaseException, SyntaxError) and all(own_frame(f.filename) for f in stack):
+    if hasattr(formatted, "offset") and all(own_frame(frame.filename) for frame in stack):
         stack.clear()

@@ -51,7 +51,7 @@ def fit(text: str, width: int, *, ellipsis: str = "…") -> str:
         if room < 0:
             break
         kept += char
-    return (kept + ellipsis)[:width]
+    return kept + ellipsis[:width]
 
 
 def pad(text: str, width: int, *, right: bool = False) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from aiorepl.alerts.unretrieved import UnretrievedWatch
 from aiorepl.commands.context import Entry, Evaluation
 from aiorepl.errors import CommandError
+from aiorepl.interpret.daemon import in_thread
 from aiorepl.interpret.host import LoopHost
 from aiorepl.interpret.interpreter import Ending, Execution, Interpreter
 from aiorepl.interpret.interrupt import raise_in
@@ -42,6 +44,8 @@ __all__ = ["LocalSession"]
 T = TypeVar("T")
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
+# Seconds within which the rest of a line arrives that was typed before the prompt came.
+_TYPED_AHEAD = 0.05
 # A beat that was not answered for so long is shown as a blocked loop.
 _BLOCKED = 0.5
 
@@ -99,6 +103,7 @@ class LocalSession:
         self._compile_error: BaseException | None = None
         self._last_alert = ""
         self._completer: Completer | None = None
+        self._loading = threading.Lock()
         self._pulse_task: asyncio.Task[None] | None = None
         self._listening = True
         self.host = interpreter.host = LoopHost(factory, self._listener)
@@ -136,16 +141,17 @@ class LocalSession:
 
     async def complete(self, text: str, cursor: int) -> AsyncIterator[tuple[Completion, ...]]:
         """Ways to go on at the cursor."""
-        async for batch in self._completions().complete(text, cursor):
+        completer = await self._completions()
+        async for batch in completer.complete(text, cursor):
             yield batch
 
     async def signature(self, text: str, cursor: int) -> Signature | None:
         """The call that the cursor stands in."""
-        return await self._completions().signature(text, cursor)
+        return await (await self._completions()).signature(text, cursor)
 
     def warm(self) -> None:
-        """Load, in the background, what the first completion would otherwise wait for."""
-        self._completions().warm()
+        """Load what the first completion would otherwise wait for."""
+        self._load_completer().warm()
 
     async def interrupt(self) -> None:
         """Stop what is in the foreground."""
@@ -384,13 +390,24 @@ class LocalSession:
 
         return COMMANDS
 
-    def _completions(self) -> "Completer":
-        if self._completer is None:
-            from aiorepl.interpret.completion import Completer
+    async def _completions(self) -> "Completer":
+        if self._completer is not None:
+            return self._completer
+        # A line that was typed ahead is run at once, and needs no completions.
+        await asyncio.sleep(_TYPED_AHEAD)
+        # Loaded in a thread: a key must not wait for it.
+        return await in_thread(self._load_completer)
 
-            registry = self._registry()
-            self._completer = Completer(self.namespace, commands=lambda text: registry.complete(text, self))
-        return self._completer
+    def _load_completer(self) -> "Completer":
+        from aiorepl.interpret.completion import Completer
+
+        registry = self._registry()
+        with self._loading:
+            completer = self._completer or Completer(
+                self.namespace, commands=lambda text: registry.complete(text, self)
+            )
+            self._completer = completer
+            return completer
 
 
 class _Listener:

@@ -29,6 +29,9 @@ class Session(Protocol):
     async def detach(self) -> None:
         """What Ctrl-Z asks for: let what is in the foreground go on as a background job."""
 
+    def warm(self) -> None:
+        """Load, off the frontend's thread, what the first completion would otherwise wait for; any thread may call."""
+
     def command_names(self) -> Sequence[str]:
         """The names of the ``%`` commands."""
 

@@ -1,6 +1,7 @@
 """Events as text for a screen: coloured by the theme, or not at all."""
 
 import os
+import sys
 from collections.abc import Callable
 
 from aiorepl.model import Answer, Event, Failure, Notice, Output, Progress, Result
@@ -38,7 +39,7 @@ class Drawing:
         if isinstance(event, Notice):
             return self._notice(event)
         if isinstance(event, Answer):
-            from aiorepl.render.rich_blocks import draw
+            from aiorepl.render.colored import draw
 
             return draw(event.value, self._width(), theme=self.theme, colors=self._depth, ascii=self._ascii)
         return event.text if isinstance(event, Output) else ""
@@ -64,6 +65,9 @@ class Drawing:
         return self.paint("\n".join(visible(line) for line in event.text.splitlines()), role) + "\n" + detail
 
     def _highlight(self, text: str, kind: str) -> str:
+        # Loading pygments takes longer than anyone should wait for the first result: that one has no colours.
+        if not self._depth or "pygments.lexers.python" not in sys.modules:
+            return text
         from aiorepl.render.highlight import highlight
 
         if kind == "traceback":

@@ -6,7 +6,8 @@ import os
 import shlex
 import shutil
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+import threading
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from prompt_toolkit.application import Application, run_in_terminal
@@ -39,6 +40,8 @@ __all__ = ["TerminalFrontend"]
 # Seconds: how often the lines that tell of the loop are drawn anew, and when a waiting cell is told about.
 _REFRESH = 0.5
 _WAITING = 1.0
+# Seconds after the first prompt until what it did not wait for is loaded.
+_IDLE = 0.1
 # The longest that output is collected before it is written above the prompt, which then has to be drawn anew.
 _GATHER = 0.02
 
@@ -100,6 +103,7 @@ class TerminalFrontend:
         self._changed = asyncio.Condition()
         self._tasks: set[asyncio.Future[None]] = set()
         self.left: Leave | None = None
+        self._lexer = SourceLexer()
         self._prompt = self._make_prompt()
         settings.listen(self._setting_changed)
 
@@ -130,7 +134,7 @@ class TerminalFrontend:
 
     async def converse(self) -> None:
         """Read and submit cells until a person or a cell leaves."""
-        self._loop.call_later(1.0, self._warm)
+        self._loop.call_later(_IDLE, self._load_the_rest)
         problem = ""
         while self.left is None:
             if self._history.problem != problem:
@@ -376,7 +380,7 @@ class TerminalFrontend:
         prompt: PromptSession[str] = PromptSession(
             lambda: [("class:prompt", settings.text("prompt"))],
             multiline=True,
-            lexer=SourceLexer(),
+            lexer=self._lexer,
             history=self._history,
             auto_suggest=SuggestFromHistory() if settings.flag("suggest") else None,
             completer=SessionCompleter(self._session.complete),
@@ -396,6 +400,8 @@ class TerminalFrontend:
             input=self._input,
             output=self._output,
         )
+        # A key is drawn before it is completed: not, as by default, when the loop has nothing else to do.
+        prompt.app.max_render_postpone_time = None
         prefix_search(prompt.default_buffer)
         self._signature.attach(prompt.default_buffer)
         root = prompt.layout.container
@@ -418,10 +424,15 @@ class TerminalFrontend:
         elif name == "toolbar":
             self._prompt.bottom_toolbar = self._toolbar if value else None
 
-    def _warm(self) -> None:
-        warm: Callable[[], None] | None = getattr(self._session, "warm", None)
-        if warm is not None:
-            warm()
+    def _load_the_rest(self) -> None:
+        """Load in a thread what the first prompt did not wait for."""
+
+        def load() -> None:
+            self._lexer.load()
+            self._loop.call_soon_threadsafe(self._prompt.app.invalidate)
+            self._session.warm()
+
+        threading.Thread(target=load, name="aiorepl-load", daemon=True).start()
 
     def _start(self, work: Any) -> None:
         task = asyncio.ensure_future(work)

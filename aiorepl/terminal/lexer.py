@@ -13,15 +13,21 @@ _PREFIXED = re.compile(r"\s*(?:%\s*\w*|!)")
 
 
 class SourceLexer(Lexer):
-    """Python by pygments, which is loaded at the first text; a ``%`` or ``!`` line by its first word."""
+    """Python by pygments, once that is loaded; a ``%`` or ``!`` line by its first word."""
 
     def __init__(self) -> None:
-        """Load nothing yet: an empty prompt has no colours."""
+        """Load nothing yet: what is typed first need not wait for its colours."""
         self._python: Lexer | None = None
 
+    def load(self) -> None:
+        """Load pygments; any thread may do so."""
+        from pygments.lexers.python import PythonLexer
+
+        self._python = PygmentsLexer(PythonLexer)
+
     def invalidation_hash(self) -> Hashable:
-        """Always the same: the lines of a text decide."""
-        return 0
+        """Tell whether what was drawn has to be drawn anew."""
+        return self._python is None
 
     def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
         """Return a function from a line's number to its parts."""
@@ -31,9 +37,7 @@ class SourceLexer(Lexer):
         if word and "\n" not in word[0]:
             return lambda number: _prefixed_line(document.lines[number], word.end() if number == 0 else 0)
         if self._python is None:
-            from pygments.lexers.python import PythonLexer
-
-            self._python = PygmentsLexer(PythonLexer)
+            return lambda number: [("", document.lines[number])]
         return self._python.lex_document(document)
 
 

@@ -9,10 +9,10 @@ import os
 import re
 import select
 import sys
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import TextIO, TypeVar
 
+from aiorepl.interpret.daemon import in_thread
 from aiorepl.interpret.source import completeness, is_block
 from aiorepl.model import Answer, Done, Edit, Event, Failure, Insert, Leave, Notice, Outcome, Output, Result
 from aiorepl.session.protocol import Session
@@ -215,27 +215,3 @@ def silence(stream: TextIO) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
-
-
-async def in_thread(function: Callable[[], T]) -> T:
-    """Call what may block for ever in a thread that does not keep the process from ending."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def settle(set_it: Callable[[], None]) -> None:
-        if not future.done():
-            set_it()
-
-    def call() -> None:
-        try:
-            value = function()
-            outcome = lambda: future.set_result(value)  # noqa: E731
-        except BaseException as raised:
-            error = raised
-            outcome = lambda: future.set_exception(error)  # noqa: E731
-        # The loop may be closed by now, and nobody waits any more.
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(settle, outcome)
-
-    threading.Thread(target=call, name="aiorepl-reader", daemon=True).start()
-    return await future

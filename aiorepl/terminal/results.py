@@ -1,6 +1,6 @@
 """What is shown of a value on a screen: as wide and as long as the screen and the settings allow."""
 
-import shutil
+import os
 
 from aiorepl.interpret.interpreter import Represent
 from aiorepl.interpret.representation import Representation
@@ -18,10 +18,17 @@ def bounded(settings: Settings) -> Represent:
 
         return represent(
             value,
-            width=shutil.get_terminal_size().columns,
+            width=_columns(),
             max_lines=settings.integer("max_lines"),
             max_items=settings.integer("max_items"),
             max_string=settings.integer("max_string"),
         )
 
     return represent
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size().columns
+    except OSError:
+        return 80

@@ -3,7 +3,7 @@
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 
 from aiorepl.model import Running, Status
-from aiorepl.render.text import fit, seconds
+from aiorepl.render.text import fit, seconds, visible
 
 __all__ = ["toolbar", "waiting"]
 
@@ -34,7 +34,7 @@ def toolbar(status: Status, width: int) -> StyleAndTextTuples:
 
 def waiting(running: Running, width: int) -> str:
     """What stands below the output while a cell waits."""
-    text = f"{running.elapsed:.0f} s  waits on {running.waits_on}  (Ctrl-C interrupts, Ctrl-Z makes it a job)"
+    text = f"{running.elapsed:.0f} s  waits on {visible(running.waits_on)}  (Ctrl-C interrupts, Ctrl-Z makes it a job)"
     return fit(text, width - 1)
 
 

@@ -1,0 +1,85 @@
+"""A whole LocalSession on the test's own loop, with no frontend."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+
+from command_session import new_session
+
+from aiorepl.model import Event, Failure, Notice, Result
+from aiorepl.session.local import LocalSession
+
+# Seconds; what is waited for comes at once, unless it does not come.
+PATIENCE = 20.0
+
+
+class Conversation:
+    """A session and what it has said; ``here()`` in a cell sets ``reached``."""
+
+    def __init__(self, session: LocalSession) -> None:
+        self.session = session
+        self.announced: list[Event] = []
+        self.reached = threading.Event()
+        self._news = asyncio.Event()
+        session.namespace["here"] = self.reached.set
+
+    async def type(self, text: str) -> list[Event]:
+        """Submit a text and wait for the end of it."""
+        async with asyncio.timeout(PATIENCE):
+            return [event async for event in self.session.submit(text)]
+
+    async def begin(self, text: str) -> "asyncio.Task[list[Event]]":
+        """Submit a text and wait until it has called ``here()``."""
+        self.reached.clear()
+        submission = asyncio.create_task(self.type(text), name="test-submission")
+        await self.arrive()
+        return submission
+
+    async def arrive(self) -> None:
+        """Wait until ``here()`` is called."""
+        assert await asyncio.to_thread(self.reached.wait, PATIENCE)
+        self.reached.clear()
+
+    async def announcement(self, part: str) -> Event:
+        """Wait for an announcement in whose text this stands."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                for event in self.announced:
+                    if part in getattr(event, "text", ""):
+                        return event
+                self._news.clear()
+                await self._news.wait()
+
+    async def listen(self) -> None:
+        async for event in self.session.announcements():
+            self.announced.append(event)
+            self._news.set()
+
+
+@contextlib.asynccontextmanager
+async def conversation(session: LocalSession | None = None) -> AsyncIterator[Conversation]:
+    """Open a session (a new one unless given), and close it at the end."""
+    talk = Conversation(session or new_session())
+    await talk.session.open()
+    listening = asyncio.create_task(talk.listen(), name="test-listening")
+    try:
+        yield talk
+    finally:
+        await talk.session.aclose()
+        await listening
+
+
+def converse(script: Callable[[Conversation], Coroutine[None, None, None]]) -> None:
+    """Run a test's coroutine function with a new session."""
+
+    async def run() -> None:
+        async with conversation() as talk:
+            await script(talk)
+
+    asyncio.run(run())
+
+
+def texts(events: list[Event]) -> list[str]:
+    """What a person reads of these events."""
+    return [event.text for event in events if isinstance(event, Result | Failure | Notice)]

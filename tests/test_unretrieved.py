@@ -1,0 +1,248 @@
+"""Tasks that fail with nobody awaiting them, and coroutines that nobody awaits, are told at once."""
+
+import asyncio
+import gc
+import sys
+from collections.abc import Callable
+
+import pytest
+from sessions import Conversation, converse
+
+from aiorepl.alerts import unretrieved
+from aiorepl.alerts.unretrieved import UnretrievedWatch
+from aiorepl.model import Notice
+
+FAIL = "async def fail(x=0):\n    await asyncio.sleep(0)\n    raise ValueError(x)"
+
+
+def test_a_failed_task_is_told_at_once_and_once() -> None:
+    async def script(talk: Conversation) -> None:
+        await talk.type(FAIL)
+        await talk.type("task = asyncio.create_task(fail('one'), name='crawler')")
+        told = await talk.announcement("crawler")
+        assert told == Notice(
+            "crawler (fail) failed and nobody awaits it; made in <cell 2>, line 1",
+            "alert",
+            'Traceback (most recent call last):\n  File "<cell 1>", line 3, in fail\n'
+            "    raise ValueError(x)\nValueError: one\n",
+        )
+        assert talk.session.status().last_alert == "crawler (fail) failed and nobody awaits it; made in <cell 2>, line 1"
+        # Neither when it is collected nor when another one fails is it told again.
+        await talk.type("del task\nimport gc\ngc.collect();")
+        await talk.type("task = asyncio.create_task(fail('two'))")
+        await talk.announcement("Task-")
+        assert len([event for event in talk.announced if "failed" in getattr(event, "text", "")]) == 2
+
+    converse(script)
+
+
+# Each awaits what fails, in a way that may leave it unretrieved for a moment.
+AWAITED = [
+    "try: await asyncio.create_task(fail())\nexcept ValueError: pass",
+    "t = asyncio.create_task(fail())\nawait asyncio.wait([t])\ntry: t.result()\nexcept ValueError: pass",
+    "await asyncio.gather(fail(), fail(), return_exceptions=True);",
+    "try: await asyncio.gather(fail(), fail())\nexcept ValueError: pass",
+    "try:\n    async with asyncio.TaskGroup() as tg: [tg.create_task(fail()) for _ in range(3)]\nexcept* ValueError: pass",
+    "for c in asyncio.as_completed([fail(), fail()]):\n    try: await c\n    except ValueError: pass",
+    "try: await asyncio.shield(fail())\nexcept ValueError: pass",
+    "try: await asyncio.wait_for(fail(), 5)\nexcept ValueError: pass",
+    "t = asyncio.create_task(asyncio.sleep(9)); t.cancel()\nawait asyncio.wait([t]);",
+]
+
+
+@pytest.mark.parametrize("text", AWAITED)
+def test_a_failed_task_that_was_awaited_is_not_told(text: str) -> None:
+    async def script(talk: Conversation) -> None:
+        await talk.type(FAIL)
+        for _ in range(3):
+            await talk.type(text)
+        await talk.type("asyncio.create_task(fail(), name='the only one');")
+        await talk.announcement("the only one")
+        assert len(talk.announced) == 1, talk.announced
+
+    converse(script)
+
+
+class Clock:
+    """A time that passes when a test says so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr(unretrieved.time, "monotonic", lambda: self.now)
+
+
+def watched(script: Callable[[UnretrievedWatch, list[Notice]], object]) -> None:
+    """Run a function with a watch on a loop whose tasks it makes."""
+    told: list[Notice] = []
+
+    async def run() -> None:
+        watch = UnretrievedWatch(told.append)
+        watch.watch_loop(asyncio.get_running_loop())
+        work = script(watch, told)
+        if asyncio.iscoroutine(work):
+            await work
+
+    before = sys.get_coroutine_origin_tracking_depth()
+    try:
+        asyncio.run(run())
+    finally:
+        sys.set_coroutine_origin_tracking_depth(before)
+
+
+async def fail() -> None:
+    raise ValueError("unretrieved")
+
+
+async def ended(task: "asyncio.Task[None]") -> None:
+    """Wait for the end of a task without looking at how it ended."""
+    end = asyncio.Event()
+    task.add_done_callback(lambda _: end.set())
+    await end.wait()
+
+
+def test_who_fetches_the_exception_within_a_moment_is_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+
+    async def script(watch: UnretrievedWatch, told: list[Notice]) -> None:
+        tasks = [asyncio.create_task(fail()) for _ in range(2)]
+        for task in tasks:
+            await ended(task)
+        watch.scan()
+        clock.now = 0.04
+        watch.scan()
+        assert told == []
+        assert isinstance(tasks[0].exception(), ValueError)
+        clock.now = 0.06
+        watch.scan()
+        assert [notice.text.partition(" (")[0] for notice in told] == [tasks[1].get_name()]
+
+    watched(script)
+
+
+def test_at_the_end_nothing_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    Clock(monkeypatch)
+
+    async def script(watch: UnretrievedWatch, told: list[Notice]) -> None:
+        task = asyncio.create_task(fail())
+        await ended(task)
+        watch.scan(last=True)
+        assert len(told) == 1
+        assert told[0].text.startswith(task.get_name())
+
+    watched(script)
+
+
+def test_looking_fetches_no_exception(monkeypatch: pytest.MonkeyPatch) -> None:
+    Clock(monkeypatch)
+
+    async def script(watch: UnretrievedWatch, told: list[Notice]) -> None:
+        task = asyncio.create_task(fail())
+        await ended(task)
+        watch.scan()
+        assert told == []
+        del task
+        gc.collect()
+        # asyncio tells of it in its own way.
+        assert [notice.text.partition(": ")[2] for notice in told] == [
+            "a task failed and nobody awaits it" + told[0].text.partition("awaits it")[2]
+        ]
+        watch.scan(last=True)
+        assert len(told) == 1
+
+    watched(script)
+
+
+def test_tasks_are_not_kept_alive() -> None:
+    async def script(watch: UnretrievedWatch, told: list[Notice]) -> None:
+        await asyncio.gather(*(asyncio.sleep(0) for _ in range(100)))
+        gc.collect()
+        assert len(asyncio.all_tasks()) == 1
+        watch.scan()
+        assert not watch._tasks
+
+    watched(script)
+
+
+def test_ten_thousand_tasks_are_looked_at_in_slices() -> None:
+    async def script(watch: UnretrievedWatch, told: list[Notice]) -> None:
+        go = asyncio.Event()
+        tasks = [asyncio.create_task(go.wait()) for _ in range(10_000)]
+        bad = asyncio.create_task(fail(), name="the bad one")
+        await ended(bad)
+        for _ in range(3):
+            watch.scan(last=True)
+        assert [notice.text.partition(" (")[0] for notice in told] == ["the bad one"]
+        go.set()
+        await asyncio.gather(*tasks)
+
+    watched(script)
+
+
+def test_a_coroutine_that_is_never_awaited_is_told_with_where_it_was_made() -> None:
+    async def script(talk: Conversation) -> None:
+        await talk.type(FAIL)
+        await talk.type("x = 1\nfail();\nx = fail()\nx = 2")
+        told = await talk.announcement("never awaited")
+        assert told == Notice("coroutine 'fail' was never awaited; made in <cell 2>, line 2", "alert")
+        assert len([event for event in talk.announced if "never awaited" in getattr(event, "text", "")]) == 2
+
+    converse(script)
+
+
+def test_any_other_warning_is_shown_as_ever() -> None:
+    async def script(talk: Conversation) -> None:
+        await talk.type("import warnings\nwarnings.warn('a warning of the user', UserWarning)")
+
+    with pytest.warns(UserWarning, match="a warning of the user"):
+        converse(script)
+
+
+def test_a_callback_that_fails_is_told() -> None:
+    async def script(talk: Conversation) -> None:
+        await talk.type("asyncio.get_running_loop().call_soon(lambda: 1/0);")
+        told = await talk.announcement("lambda")
+        assert isinstance(told, Notice)
+        assert told.level == "alert"
+        assert told.detail.startswith('Traceback (most recent call last):\n  File "<cell 1>", line 1, in <lambda>\n')
+        assert told.detail.endswith("ZeroDivisionError: division by zero\n")
+
+    converse(script)
+
+
+def test_a_task_factory_underneath_still_makes_the_tasks() -> None:
+    made: list[object] = []
+
+    class Task(asyncio.Task[object]):
+        pass
+
+    def factory(loop: asyncio.AbstractEventLoop, coro: object, **options: object) -> Task:
+        made.append(options)
+        return Task(coro, loop=loop, **options)  # type: ignore[arg-type]
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_task_factory(factory)  # type: ignore[arg-type]
+        told: list[Notice] = []
+        watch = UnretrievedWatch(told.append)
+        watch.watch_loop(loop)
+        task = asyncio.create_task(fail(), name="named")
+        await ended(task)
+        watch.scan(last=True)
+        assert isinstance(task, Task)
+        assert task.get_name() == "named"
+        assert len(told) == 1
+
+    asyncio.run(run())
+    assert made
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with 3.12")
+def test_an_eager_task_is_told_too() -> None:
+    async def script(talk: Conversation) -> None:
+        await talk.type(FAIL)
+        await talk.type("asyncio.Task(fail(), loop=asyncio.get_running_loop(), eager_start=True, name='not ours');")
+        await talk.type("t = asyncio.get_running_loop().create_task(fail(), name='eager', **({'eager_start': True} "
+                        "if __import__('sys').version_info >= (3, 14) else {}))")
+        await talk.announcement("eager")
+
+    converse(script)
