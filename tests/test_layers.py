@@ -37,7 +37,6 @@ LEVELS = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 # Where a package that is not Python's own may be imported.
 THIRD_PARTY = {
     "prompt_toolkit": {"terminal"},
-    "rich": {"render"},
     "pygments": {"render", "terminal"},
     "jedi": {"interpret"},
     "platformdirs": {"terminal"},

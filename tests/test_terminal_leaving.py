@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("pty")
 
-from person import CONTROL_C, CONTROL_D, CONTROL_Z, UNDER_A_SHELL, Person, starts
+from person import CONTROL_C, CONTROL_D, starts
 
 modes = pytest.mark.parametrize("options", [(), ("--main-loop",)], ids=["worker", "main"])
 
