@@ -84,7 +84,11 @@ class Person(Terminal):
     @property
     def at_prompt(self) -> bool:
         """An empty prompt waits, drawn to its end, and takes keys and pasted text."""
-        return self.before_cursor == self.prompt and self._is_drawn and BRACKETED_PASTE in self.screen.mode
+        return self.before_cursor == self.prompt and self._takes_keys
+
+    @property
+    def _takes_keys(self) -> bool:
+        return self._is_drawn and BRACKETED_PASTE in self.screen.mode
 
     @property
     def _is_drawn(self) -> bool:
@@ -110,6 +114,11 @@ class Person(Terminal):
 
     def waits_for_prompt(self) -> None:
         self.wait(lambda: self.at_prompt, "an empty prompt", timeout=PATIENCE)
+
+    def is_asked(self, question: str) -> None:
+        """Wait until a question of the program's stands before the cursor, with no answer yet."""
+        asked = lambda: self.before_cursor == question and self._takes_keys  # noqa: E731
+        self.wait(asked, f"the question {question!r}", timeout=PATIENCE)
 
     def types(self, text: str) -> None:
         """Type or paste, and wait until it is on the screen before the cursor."""

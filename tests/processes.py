@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 ROOT = Path(__file__).parent.parent
 
@@ -55,7 +55,7 @@ def run(*arguments: str, home: Home, stdin: str = "", **environment: str) -> End
 
 
 def start(*arguments: str, home: Home, **environment: str) -> "subprocess.Popen[str]":
-    """Start it with pipes, unbuffered as far as it goes; the caller ends it, as in a ``with`` statement."""
+    """Start it with pipes; a ``with`` statement waits for its end."""
     return subprocess.Popen(
         command(*arguments),
         stdin=subprocess.PIPE,
@@ -66,3 +66,11 @@ def start(*arguments: str, home: Home, **environment: str) -> "subprocess.Popen[
         cwd=home.path,
         env=home.environment | environment,
     )
+
+
+def pipes(process: "subprocess.Popen[str]") -> tuple[IO[str], IO[str], IO[str]]:
+    """Its standard input, output and error."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    return process.stdin, process.stdout, process.stderr

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 
 from command_session import new_session
 
-from aiorepl.model import Event, Failure, Notice, Result
+from aiorepl.model import Event, Failure, Notice, Result, Status
 from aiorepl.session.local import LocalSession
 
 # Seconds; what is waited for comes at once, unless it does not come.
@@ -40,6 +40,14 @@ class Conversation:
         """Wait until ``here()`` is called."""
         assert await asyncio.to_thread(self.reached.wait, PATIENCE)
         self.reached.clear()
+
+    async def status(self, holds: Callable[[Status], bool]) -> Status:
+        """Wait until this holds of the session's status."""
+        async with asyncio.timeout(PATIENCE):
+            # A status is asked for, as a toolbar does; it is no event.
+            while not holds(self.session.status()):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        return self.session.status()
 
     async def announcement(self, part: str) -> Event:
         """Wait for an announcement in whose text this stands."""

@@ -6,15 +6,9 @@ from prompt_toolkit.formatted_text import fragment_list_to_text
 from aiorepl.terminal.lexer import SourceLexer
 
 
-def loaded() -> SourceLexer:
-    lexer = SourceLexer()
-    lexer.load()
-    return lexer
-
-
 def styles(text: str) -> list[dict[str, str]]:
     """The style of each word, line by line."""
-    line = loaded().lex_document(Document(text))
+    line = SourceLexer.by_pygments().lex_document(Document(text))
     return [{part: style for style, part, *_ in line(number) if part.strip()} for number in range(text.count("\n") + 1)]
 
 
@@ -32,14 +26,10 @@ def test_commands() -> None:
 
 def test_every_line_keeps_its_text() -> None:
     for text in ("", "  ", "%run x\n  def", "x = '''\n\ty", "a?"):
-        line = loaded().lex_document(Document(text))
+        line = SourceLexer.by_pygments().lex_document(Document(text))
         assert [fragment_list_to_text(line(number)) for number in range(text.count("\n") + 1)] == text.split("\n")
 
 
 def test_text_has_no_colours_until_pygments_is_loaded() -> None:
-    lexer = SourceLexer()
-    before = lexer.invalidation_hash()
-    assert lexer.lex_document(Document("def"))(0) == [("", "def")]
-    lexer.load()
-    assert lexer.invalidation_hash() != before
-    assert lexer.lex_document(Document("def"))(0)[0][:2] == ("class:pygments.keyword", "def")
+    assert SourceLexer().lex_document(Document("while"))(0) == [("", "while")]
+    assert SourceLexer.by_pygments().lex_document(Document("while"))(0)[0][:2] == ("class:pygments.keyword", "while")

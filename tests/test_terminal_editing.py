@@ -183,7 +183,7 @@ def test_suggestion_is_dim_and_taken_with_the_right_key(tmp_path: Path) -> None:
     with starts(tmp_path, "-q") as person:
         person.runs("remembered = 'once'")
         person.types("rem")
-        person.sees("^>>> remembered = 'once'$")
+        person.wait(lambda: person.lines[person.row] == ">>> remembered = 'once'", "the suggestion")
         assert person.typed == "rem"
         cells = person.screen.buffer[person.row]
         assert cells[8].fg != cells[5].fg
@@ -230,6 +230,10 @@ thing = Thing()
         person.sees("What it does, in a line")
         person.types("sec")
         person.sees("^ +second=")
+        person.send(CONTROL_U)
+        person.types("text = 'done'")
+        person.settle()
+        assert not person.shows("^ +(and|async|else)")
         person.send(CONTROL_U)
         person.types("%hist")
         person.sees("^ +%?history")

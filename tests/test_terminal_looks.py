@@ -48,7 +48,12 @@ def test_toolbar_tells_of_tasks_debug_mode_jobs_and_alerts(tmp_path: Path) -> No
 @pytest.mark.parametrize("theme", ["dark", "light", "projector"])
 def test_themes_have_colours_of_their_own_and_can_be_changed(tmp_path: Path, theme: str) -> None:
     with starts(tmp_path, "-q", "--theme", theme) as person:
-        person.runs("def f(): return 'text'\n")
+        person.types("def f(): return 'text'")
+        row = person.row
+        # Colours for what is typed are loaded when the prompt is there.
+        person.wait(lambda: person.screen.buffer[row][4].fg != "default", "the colour of the keyword")
+        person.send(CONTROL_C)
+        person.waits_for_prompt()
         person.runs("1 / 0")
         first = set(COLOUR.findall(person.raw))
         assert len(first) > 4

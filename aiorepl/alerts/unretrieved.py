@@ -31,9 +31,10 @@ _Ref = weakref.ref[asyncio.Future[Any]]
 class UnretrievedWatch:
     """Watches the tasks of a loop that aiorepl owns; what it finds goes to ``tell``, from any thread."""
 
-    def __init__(self, tell: Callable[[Notice], None]) -> None:
+    def __init__(self, tell: Callable[[Notice], None], clock: Callable[[], float] = time.monotonic) -> None:
         """Watch nothing yet."""
         self._tell = tell
+        self._clock = clock
         self._tasks: collections.deque[_Ref] = collections.deque()
         self._suspects: list[tuple[float, _Ref]] = []
 
@@ -70,7 +71,7 @@ class UnretrievedWatch:
 
         ``last``: do not wait for anyone to fetch an exception any more.
         """
-        now = time.monotonic()
+        now = self._clock()
         for _ in range(min(len(self._tasks), _SLICE)):
             reference = self._tasks.popleft()
             task = reference()

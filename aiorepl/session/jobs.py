@@ -87,8 +87,10 @@ class ShellJob:
         return "stopped; %bg or %fg lets it go on" if self.stopped else f"process {self.process.pid}"
 
     def stop(self) -> None:
-        """The terminal has stopped the process, as it was in the foreground too."""
+        """Stop the process; the terminal has done so already, unless no shell is there that could continue it."""
         self.stopped = True
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.process.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
         """Let a process that Ctrl-Z stopped go on."""

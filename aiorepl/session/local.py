@@ -204,7 +204,8 @@ class LocalSession:
             self._pulse_task.cancel()
         self._watch.scan(last=True)
         self._listening = False
-        self._announcements.put_nowait(None)
+        # After what has just been told, which takes the same way.
+        self._frontend.call_soon(self._announcements.put_nowait, None)
 
     # What commands use: see aiorepl.commands.context.Context.
 
@@ -264,7 +265,7 @@ class LocalSession:
             # A bug of ours, or of a command that somebody registered: it shows, and the session goes on.
             self._outcome = "error"
             emit(describe(error))
-        self.entries.append(Entry(self._number, text, self._outcome in ("ok", "detached")))
+        self.entries.append(Entry(self._number, text.rstrip("\n"), self._outcome in ("ok", "detached")))
         emit(Done(self._outcome, self._number, self._frontend.time() - started))
 
     async def _dispatch(self, text: str, filename: str, show: bool) -> None:

@@ -4,6 +4,7 @@ All of it runs on the prompt's own loop, and an answer that has become pointless
 """
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 
@@ -55,7 +56,7 @@ class SessionCompleter(Completer):
 
 def _invites(line: str) -> bool:
     """Tell whether what was typed begins something: after a blank or a bracket, a menu of everything is in the way."""
-    return line[-1:].isalnum() or (line[-1:] in tuple("_.[/'\"%-") and line.strip() != "")
+    return bool(line.strip()) and re.search(r"""[\w.\[/%-]$|[\[(,=]\s*['"]$""", line) is not None
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import signal
+import sys
 import threading
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -17,6 +18,8 @@ from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import ANSI, StyleAndTextTuples
 from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
+from prompt_toolkit.key_binding.key_processor import KeyPress
+from prompt_toolkit.keys import Keys
 from prompt_toolkit.layout.containers import HSplit
 from prompt_toolkit.output import ColorDepth, Output
 from prompt_toolkit.shortcuts import PromptSession
@@ -94,6 +97,8 @@ class TerminalFrontend:
         self._edit = False
         self._running = False
         self._paging = False
+        # Ctrl-C was pressed after Enter and before the cell was submitted.
+        self._interrupted_early = False
         # What is to be shown above the prompt, and whether a callback is under way that will do it.
         self._above: list[str] = []
         self._flush_due = False
@@ -103,20 +108,19 @@ class TerminalFrontend:
         self._changed = asyncio.Condition()
         self._tasks: set[asyncio.Future[None]] = set()
         self.left: Leave | None = None
-        self._lexer = SourceLexer()
         self._prompt = self._make_prompt()
         settings.listen(self._setting_changed)
 
     @classmethod
     def on_terminal(cls, session: Session, settings: Settings) -> "TerminalFrontend":
         """Take over the terminal of this process."""
-        from prompt_toolkit.input.defaults import create_input
         from prompt_toolkit.output.vt100 import Vt100_Output
 
         from aiorepl.terminal.files import history_file
+        from aiorepl.terminal.keyboard import Keyboard
 
         history = HistoryFile(history_file(), settings.integer("history_size"))
-        input = create_input()
+        input = Keyboard(sys.stdin)
         screen = Screen()
         output = Vt100_Output.from_pty(screen.file, term=os.environ.get("TERM"))
         depth = ColorDepth.from_env() or output.get_default_color_depth()
@@ -152,13 +156,15 @@ class TerminalFrontend:
         watch = asyncio.create_task(self._tell_of_waiting())
         outcome: Outcome = "error"
         try:
+            if self._interrupted_early:
+                self._loop.call_soon(self.interrupt)
             async for event in events:
                 if isinstance(event, Done):
                     outcome = event.outcome
                 else:
                     self.show(event)
         finally:
-            self._running = False
+            self._running = self._interrupted_early = False
             watch.cancel()
             if self._screen is not None:
                 self._screen.status("")
@@ -184,16 +190,19 @@ class TerminalFrontend:
             self._print(self._drawing.draw(event))
 
     def interrupt(self) -> None:
-        """Ctrl-C was pressed while no prompt had the keys, or SIGINT was sent to the process."""
+        """Ctrl-C was pressed, or SIGINT was sent to the process."""
         if self._paging:
             return
-        if self._app is not None:
-            self._app.exit(exception=KeyboardInterrupt())
-        elif self._running:
+        if self._app is not None and self._app.is_running and not self._app.is_done:
+            self._app.key_processor.feed(KeyPress(Keys.ControlC))
+            self._app.key_processor.process_keys()
+        elif self._running and self._app is None:
             self._start(self._session.interrupt())
+        else:
+            self._interrupted_early = True
 
     def suspend(self) -> None:
-        """Ctrl-Z was pressed while no prompt had the keys, or SIGTSTP was sent to the process."""
+        """Ctrl-Z was pressed, or SIGTSTP was sent to the process."""
         if self._app is not None:
             run_in_terminal(_stop_process)
         elif self._running:
@@ -380,7 +389,7 @@ class TerminalFrontend:
         prompt: PromptSession[str] = PromptSession(
             lambda: [("class:prompt", settings.text("prompt"))],
             multiline=True,
-            lexer=self._lexer,
+            lexer=SourceLexer(),
             history=self._history,
             auto_suggest=SuggestFromHistory() if settings.flag("suggest") else None,
             completer=SessionCompleter(self._session.complete),
@@ -428,9 +437,15 @@ class TerminalFrontend:
         """Load in a thread what the first prompt did not wait for."""
 
         def load() -> None:
-            self._lexer.load()
-            self._loop.call_soon_threadsafe(self._prompt.app.invalidate)
-            self._session.warm()
+            lexer = SourceLexer.by_pygments()
+            # The frontend may have ended meanwhile.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(color, lexer)
+                self._session.warm()
+
+        def color(lexer: SourceLexer) -> None:
+            self._prompt.lexer = lexer
+            self._prompt.app.invalidate()
 
         threading.Thread(target=load, name="aiorepl-load", daemon=True).start()
 

@@ -13,21 +13,22 @@ _PREFIXED = re.compile(r"\s*(?:%\s*\w*|!)")
 
 
 class SourceLexer(Lexer):
-    """Python by pygments, once that is loaded; a ``%`` or ``!`` line by its first word."""
+    """Python, if there is a lexer for it; a ``%`` or ``!`` line by its first word."""
 
-    def __init__(self) -> None:
-        """Load nothing yet: what is typed first need not wait for its colours."""
-        self._python: Lexer | None = None
+    def __init__(self, python: Lexer | None = None) -> None:
+        """Without a lexer for Python that has no colours: what is typed first need not wait for pygments."""
+        self._python = python
 
-    def load(self) -> None:
+    @classmethod
+    def by_pygments(cls) -> "SourceLexer":
         """Load pygments; any thread may do so."""
         from pygments.lexers.python import PythonLexer
 
-        self._python = PygmentsLexer(PythonLexer)
+        return cls(PygmentsLexer(PythonLexer))
 
     def invalidation_hash(self) -> Hashable:
-        """Tell whether what was drawn has to be drawn anew."""
-        return self._python is None
+        """Always the same: the lines of a text decide."""
+        return 0
 
     def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
         """Return a function from a line's number to its parts."""

@@ -1,5 +1,6 @@
 """Standard input as lines that a frontend and the program's own ``input()`` both take from."""
 
+import codecs
 import io
 import os
 import select
@@ -111,12 +112,20 @@ class TextLines(io.TextIOBase):
         return self._buffer.isatty()
 
     def readline(self, size: int = -1, /) -> str:  # type: ignore[override]
-        """Return a line with its end, which is always ``\\n``."""
-        return self._decode(self._buffer.readline(size))
+        """Return a line with its end, which is always ``\\n``, or its first ``size`` characters."""
+        return self._decode(self._buffer.readline()) if size < 0 else self._characters(size, end="\n")
 
     def read(self, size: int | None = -1, /) -> str:
         """Return ``size`` characters at most, or all that are left."""
-        return self._decode(self._buffer.read(size))
+        return self._decode(self._buffer.read()) if size is None or size < 0 else self._characters(size)
+
+    def _characters(self, count: int, end: str | None = None) -> str:
+        """Take the bytes of so many characters and no more: what follows stays for whoever reads next."""
+        decoder = codecs.getincrementaldecoder(self._encoding)(self.errors)
+        text = ""
+        while len(text) < count and text[-1:] != end and (byte := self._buffer.read(1)):
+            text = (text + decoder.decode(byte)).replace("\r\n", "\n")
+        return text + decoder.decode(b"", final=True)
 
     def _decode(self, data: bytes) -> str:
         return data.decode(self._encoding, self.errors).replace("\r\n", "\n")

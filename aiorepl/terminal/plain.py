@@ -39,34 +39,40 @@ class CellReader:
     def __init__(self) -> None:
         """Start with nothing."""
         self.text = ""
-
-    @property
-    def in_block(self) -> bool:
-        """Tell whether a block has been read that could be run, and could go on."""
-        return bool(self.text) and completeness(self.text) == "complete"
+        # True once the text is a block that could be run: what belongs to it is then added without another look, as
+        # parsing a long class anew for each of its lines takes minutes.
+        self._block = False
 
     def feed(self, line: str, *, more: bool) -> Iterator[str]:
         """Take a line and yield the cells that it completes; ``more``: another line is there already."""
-        if self.in_block and not self._belongs(line, more=more):
+        if self._block and (_belongs(line, more=more) or completeness(self.text) == "incomplete"):
+            self.text += line
+            return
+        if self._block:
             yield self._take()
         if not self.text and (not line.strip() or line.startswith("#")):
             return
         self.text += line
         state = completeness(self.text)
-        if state == "invalid" or (state == "complete" and not is_block(self.text)):
+        self._block = state == "complete" and is_block(self.text)
+        if state != "incomplete" and not self._block:
             yield self._take()
 
     def end(self) -> Iterator[str]:
         """Yield what is left; as at Python's prompt, the beginning of a cell is dropped."""
-        if self.in_block:
+        if self._block and completeness(self.text) != "incomplete":
             yield self._take()
 
-    def _belongs(self, line: str, *, more: bool) -> bool:
-        return (more if not line.strip() else line[0].isspace()) or bool(re.match(_CLAUSE, line))
-
     def _take(self) -> str:
-        text, self.text = self.text, ""
+        text, self.text, self._block = self.text, "", False
         return text
+
+
+def _belongs(line: str, *, more: bool) -> bool:
+    """Tell whether a line after a block goes on with it."""
+    if not line.strip():
+        return more
+    return line[0].isspace() or line.startswith("#") or bool(re.match(_CLAUSE, line))
 
 
 class PlainFrontend:
@@ -90,7 +96,9 @@ class PlainFrontend:
     def on_standard_streams(cls, session: Session, *, prompts: tuple[str, str] | None) -> "PlainFrontend":
         """Make one for this process, whose ``input()`` then takes from the same lines as the frontend."""
         encoding = getattr(sys.stdin, "encoding", None) or "utf-8"
-        lines = TextLines(ByteLines(0), encoding)
+        # Without a standard input, its descriptor may be anybody's.
+        descriptor = 0 if sys.stdin is not None else os.open(os.devnull, os.O_RDONLY)
+        lines = TextLines(ByteLines(descriptor), encoding)
         sys.stdin = lines
         return cls(session, lines, out=sys.stdout, err=sys.stderr, prompts=prompts)
 
@@ -128,6 +136,8 @@ class PlainFrontend:
                     self.show(event)
         finally:
             self._running = False
+            # What the cell printed stands before what comes next, be it a shell's output or the wait for a line.
+            self._write(self._out, "")
         return outcome
 
     def interrupt(self) -> None:
@@ -167,7 +177,7 @@ class PlainFrontend:
         while line := await in_thread(self._lines.readline):
             if self._discarded:
                 self._discarded, cells = False, CellReader()
-            more = cells.in_block and not line.strip() and await in_thread(lambda: self._lines.buffer.ready(_MORE))
+            more = bool(cells.text) and not line.strip() and await in_thread(lambda: self._lines.buffer.ready(_MORE))
             for cell in cells.feed(line, more=more):
                 yield cell
             self._prompt(begun=bool(cells.text))

@@ -74,7 +74,7 @@ class Screen:
 
     def print(self, text: str) -> None:
         """Show text of the frontend's own, after everything that was printed before."""
-        self._show(text.encode(self.file.encoding, "replace"))
+        self._show(text.encode(self.file.encoding, "backslashreplace"))
 
     def settle(self) -> None:
         """Wait until everything that the process has printed so far has been shown or is held for the prompt.
