@@ -74,7 +74,7 @@ class Application:
         self._has_screen = self._prompts and _is_terminal(sys.stdout) and os.environ.get("TERM") not in (None, "dumb")
         self._in_main_thread = options.main_loop or not self._prompts
         if self._has_screen:
-            # How long a cell that computes keeps the interpreter from a frontend that has a key to show; 5 ms unless set.
+            # How long a cell that computes keeps a key from being shown; 5 ms by default.
             sys.setswitchinterval(_SWITCH_INTERVAL)
         self._session: LocalSession
         self._frontend: Frontend | None = None
@@ -97,8 +97,11 @@ class Application:
         if program is not None:
             program.install(main)
         raiser = MainThreadRaiser(self._pressed) if self._in_main_thread else raise_in
+        interpreter = Interpreter(main.__dict__, represent=self._represent())
+        if isinstance(raiser, MainThreadRaiser):
+            interpreter.before_cell = raiser.reinstall
         self._session = LocalSession(
-            Interpreter(main.__dict__, represent=self._represent()),
+            interpreter,
             factory,
             settings=self._settings,
             raiser=raiser,

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import linecache
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
@@ -76,6 +77,11 @@ def only(events: Iterable[Event], kind: type[E]) -> E:
     """The one event of its kind."""
     (event,) = (event for event in events if isinstance(event, kind))
     return event
+
+
+def without_carets(text: str) -> str:
+    """A traceback without the lines that mark a part of the line above; which are marked depends on the version."""
+    return re.sub(r"(?m)^ +[~^]+\n", "", text)
 
 
 @contextlib.contextmanager

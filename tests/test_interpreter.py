@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Iterator
 
 import pytest
-from cells import PATIENCE, Cells, only, running_cells
+from cells import PATIENCE, Cells, only, running_cells, without_carets
 
 from aiorepl.interpret.interrupt import raise_in
 from aiorepl.introspect.failures import describe
@@ -262,7 +262,7 @@ def test_the_last_exception_is_kept(cells: Cells) -> None:
 def test_a_traceback_begins_in_the_cell_and_has_its_source(cells: Cells) -> None:
     cells.run("def inner():\n    raise ValueError('no')\n")
     cells.run("async def outer():\n    await asyncio.sleep(0)\n    inner()\n")
-    assert cells.failure("x = 1\nawait outer()") == (
+    assert without_carets(cells.failure("x = 1\nawait outer()")) == (
         "Traceback (most recent call last):\n"
         '  File "<cell 3>", line 2, in <module>\n'
         "    await outer()\n"
@@ -330,7 +330,7 @@ def test_an_exception_without_a_frame_of_the_users_is_told(cells: Cells) -> None
 def test_an_exception_can_be_raised_again(cells: Cells) -> None:
     cells.run("def fail():\n    raise ValueError('no')")
     cells.run("await asyncio.sleep(0)\nfail()")
-    assert cells.failure("raise _exc") == (
+    assert without_carets(cells.failure("raise _exc")) == (
         "Traceback (most recent call last):\n"
         '  File "<cell 3>", line 1, in <module>\n'
         "    raise _exc\n"

@@ -89,6 +89,21 @@ def broken():
         assert terminal_modes(person) == before
 
 
+@modes
+def test_interrupt_hits_the_cell_also_after_the_debugger(tmp_path: Path, options: tuple[str, ...]) -> None:
+    with starts(tmp_path, "-q", *options) as person:
+        person.enters("x = 1\nbreakpoint()\nx = 2")
+        person.is_asked("(Pdb) ")
+        person.types("c")
+        person.send("\r")
+        person.waits_for_prompt()
+        person.enters("await asyncio.sleep(1000)")
+        person.sees("waits on asyncio.sleep")
+        person.send(CONTROL_C)
+        person.waits_for_prompt()
+        assert person.last == ["KeyboardInterrupt (<cell 2>, line 1)"]
+
+
 def test_question_of_a_background_task_makes_the_prompt_wait(tmp_path: Path) -> None:
     with starts(tmp_path, "-q") as person:
         person.runs("event = asyncio.Event()")
@@ -179,8 +194,8 @@ def test_curses_of_a_cell(tmp_path: Path) -> None:
 def test_shell_command_shows_its_output_its_status_and_takes_input(tmp_path: Path) -> None:
     with starts(tmp_path, "-q") as person:
         assert person.runs("!echo to stdout; echo to stderr >&2; exit 3") == ["to stdout", "to stderr", "exit status 3"]
-        person.enters("!read line; echo got $line")
-        person.sees("waits on process")
+        person.enters("!echo ready; read line; echo got $line")
+        person.sees("^ready$")
         person.send("typed\r")
         person.sees("^got typed$")
         person.waits_for_prompt()

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Coroutine
 
 import pytest
-from sessions import Conversation, converse
+from sessions import Conversation, converse, texts
 
 from aiorepl.alerts.unretrieved import UnretrievedWatch
 from aiorepl.model import Notice
@@ -227,6 +227,26 @@ def test_a_task_factory_underneath_still_makes_the_tasks() -> None:
 
     asyncio.run(run())
     assert made
+
+
+def test_a_task_factory_that_is_set_later_makes_no_difference() -> None:
+    async def script(talk: Conversation) -> None:
+        await talk.type(FAIL)
+        await talk.type("loop = asyncio.get_running_loop()\nloop.get_task_factory()")
+        await talk.type("loop.set_task_factory(lambda loop, coro, **options: asyncio.Task(coro, loop=loop, **options))")
+        await talk.type("task = asyncio.create_task(fail(), name='crawler')")
+        await talk.announcement("crawler")
+
+    converse(script)
+
+
+def test_in_debug_mode_a_task_says_where_the_user_made_it() -> None:
+    async def script(talk: Conversation) -> None:
+        await talk.type("loop = asyncio.get_running_loop()\nloop.set_debug(True)")
+        await talk.type("task = loop.create_task(asyncio.sleep(0))")
+        assert "created at <cell 2>:1>" in texts(await talk.type("await task\ntask"))[0]
+
+    converse(script)
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with 3.12")

@@ -40,7 +40,7 @@ class UnretrievedWatch:
 
     def watch_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         """Watch a loop's tasks from now on; call it on the loop's own thread."""
-        loop.set_task_factory(_Factory(loop.get_task_factory(), self._tasks))
+        _record_tasks(loop, self._tasks)
         loop.set_exception_handler(self._handle)
         # One frame is enough to name the line, and costs a coroutine a fraction of what debug mode's ten do.
         if sys.get_coroutine_origin_tracking_depth() == 0:
@@ -123,18 +123,22 @@ class UnretrievedWatch:
             loop.default_exception_handler(context)
 
 
-class _Factory:
-    """A task factory that keeps a weak reference to each task that the one underneath makes."""
+def _record_tasks(loop: asyncio.AbstractEventLoop, tasks: collections.deque[_Ref]) -> None:
+    """Add a weak reference to each task that the loop makes from now on.
 
-    def __init__(self, inner: Any, tasks: collections.deque[_Ref]) -> None:
-        self._inner = inner
-        self._tasks = tasks
+    Not by a task factory: the user may set one, and with any Python 3.13.0 names the tasks without a name "None".
+    """
+    inner: Any = loop.create_task
 
-    def __call__(self, loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> Any:
-        make = self._inner
-        task = asyncio.Task(coro, loop=loop, **options) if make is None else make(loop, coro, **options)
-        self._tasks.append(weakref.ref(task))
+    def create_task(coro: Any, **options: Any) -> Any:
+        task = inner(coro, **options)
+        # In debug mode a task remembers the calls that made it, and this one is not the user's.
+        if source := getattr(task, "_source_traceback", None):
+            del source[-1]
+        tasks.append(weakref.ref(task))
         return task
+
+    loop.create_task = create_task  # type: ignore[method-assign]
 
 
 def _unretrieved(task: asyncio.Future[Any]) -> bool:

@@ -96,6 +96,8 @@ class Interpreter:
         self.represent = represent
         self.hints = Hints()
         self.context = contextvars.copy_context()
+        # Called on the loop's thread before each cell.
+        self.before_cell: Callable[[], None] = lambda: None
         self.host: LoopHost
         self.running: set[Execution] = set()
         self._flags = 0
@@ -158,6 +160,7 @@ class Interpreter:
         run.__qualname__ = run.__name__ = f"cell_{execution.number}"  # type: ignore[attr-defined]
 
         def begin() -> None:
+            self.before_cell()
             # Not loop.create_task: a task factory of the user's is for the user's tasks.
             execution.loop = asyncio.get_running_loop()
             execution.task = asyncio.Task(

@@ -7,6 +7,7 @@ has ended first. (On an idle loop it would end ``run_forever``; inside the loop'
 
 import contextlib
 import signal
+import sys
 import threading
 import time
 import types
@@ -48,6 +49,14 @@ class MainThreadRaiser:
     def install(self) -> None:
         """Take SIGINT."""
         signal.signal(signal.SIGINT, self._handle)
+
+    def reinstall(self) -> None:
+        """Take SIGINT back from a debugger, which keeps it after it was told to continue; on the main thread."""
+        debugger = sys.modules.get("bdb")
+        if debugger is not None and isinstance(
+            getattr(signal.getsignal(signal.SIGINT), "__self__", None), debugger.Bdb
+        ):
+            self.install()
 
     def __call__(self, thread: int) -> None:
         """Raise KeyboardInterrupt in the main thread."""

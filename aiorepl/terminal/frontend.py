@@ -25,9 +25,11 @@ from prompt_toolkit.output import ColorDepth, Output
 from prompt_toolkit.shortcuts import PromptSession
 from prompt_toolkit.styles import DynamicStyle
 
+from aiorepl.interpret.source import Shell, classify
 from aiorepl.model import Done, Edit, Event, Insert, Leave, Notice, Outcome, Progress
 from aiorepl.session.protocol import Session
 from aiorepl.settings import Settings
+from aiorepl.terminal.children import watch
 from aiorepl.terminal.completer import SessionCompleter, SignatureHint
 from aiorepl.terminal.console import Console, Interrupted, install
 from aiorepl.terminal.drawing import Drawing
@@ -97,6 +99,8 @@ class TerminalFrontend:
         self._edit = False
         self._running = False
         self._paging = False
+        # A shell command has the terminal.
+        self._in_shell = False
         # Ctrl-C was pressed after Enter and before the cell was submitted.
         self._interrupted_early = False
         # What is to be shown above the prompt, and whether a callback is under way that will do it.
@@ -105,7 +109,10 @@ class TerminalFrontend:
         # Questions of the program, one at a time; the prompt stays aside until all are answered.
         self._asking = asyncio.Lock()
         self._questions = 0
-        self._changed = asyncio.Condition()
+        self._answered = asyncio.Event()
+        self._answered.set()
+        # Held by whoever reads keys: the prompt, a question, a pager.
+        self._terminal = asyncio.Lock()
         self._tasks: set[asyncio.Future[None]] = set()
         self.left: Leave | None = None
         self._prompt = self._make_prompt()
@@ -127,6 +134,7 @@ class TerminalFrontend:
         ascii = "utf" not in (screen.file.encoding or "").lower()
         frontend = cls(session, settings, history, input=input, output=output, screen=screen, depth=depth, ascii=ascii)
         frontend._owned.callback(screen.close)
+        frontend._owned.callback(watch(frontend.lend_screen))
         frontend._owned.enter_context(install(Console(read=frontend.read_line, page=frontend.page)))
         if settings.flag("title"):
             frontend._owned.enter_context(_title(output))
@@ -148,11 +156,17 @@ class TerminalFrontend:
             if text is None:
                 self.left = Leave(0)
             elif text.strip():
+                typed = classify(text)
+                self._in_shell = isinstance(typed, Shell) and not typed.background
+                if self._screen is not None and self._in_shell:
+                    self._screen.lend(True)
                 await self.submit(self._session.submit(text))
 
     async def submit(self, events: AsyncIterator[Event]) -> Outcome:
         """Show the events of a submission; return how it ended."""
         self._running = True
+        if self._screen is not None:
+            self._screen.resize()
         watch = asyncio.create_task(self._tell_of_waiting())
         outcome: Outcome = "error"
         try:
@@ -204,15 +218,21 @@ class TerminalFrontend:
     def suspend(self) -> None:
         """Ctrl-Z was pressed, or SIGTSTP was sent to the process."""
         if self._app is not None:
-            run_in_terminal(_stop_process)
+            run_in_terminal(self._stop)
         elif self._running:
             self._start(self._session.detach())
         else:
-            _stop_process()
+            self._stop()
 
     def close(self) -> None:
         """Give the terminal back."""
         self._owned.close()
+
+    def lend_screen(self, waited_for: bool) -> None:
+        """A child process is about to be started; any thread may call."""
+        in_cell = self._running and self._app is None and asyncio._get_running_loop() is not self._loop
+        if in_cell and self._screen is not None:
+            self._screen.lend(waited_for)
 
     async def read_line(self, prompt: str, hidden: bool) -> str:
         """Read a line for the program; the prompt makes way for it.
@@ -237,7 +257,7 @@ class TerminalFrontend:
         if self._screen is None or shutil.which(command[0]) is None:
             self._print(text + "\n")
             return
-        async with self._asking, self._aside():
+        async with self._asking, self._aside(), self._terminal:
             self._screen.settle()
             self._paging = True
             try:
@@ -252,8 +272,7 @@ class TerminalFrontend:
     async def _read(self) -> str | None:
         """Read a cell; None at the end of input."""
         while True:
-            async with self._changed:
-                await self._changed.wait_for(lambda: not self._questions)
+            await self._answered.wait()
             buffer = self._prompt.default_buffer
             try:
                 asked = self._prompt.prompt_async(
@@ -280,35 +299,37 @@ class TerminalFrontend:
 
         ``foretaste`` is the beginning of what it will draw.
         """
-        with contextlib.nullcontext() if self._screen is None else self._screen.prompting(self._output_came):
-            # A person who types sees the prompt at once; to start the application takes several times as long.
-            self._output.write_raw(foretaste)
-            self._output.flush()
-            self._app = app
-            try:
-                text: str = await asked
-                return text
-            finally:
-                self._app = None
-                self._flush()
-                async with self._changed:
-                    self._changed.notify_all()
+        prompting = contextlib.nullcontext() if self._screen is None else self._screen.prompting(self._output_came)
+        async with self._terminal:
+            with prompting:
+                return await self._run_with_terminal(app, asked, foretaste)
+
+    async def _run_with_terminal(self, app: Application[str], asked: Any, foretaste: str) -> str:
+        # A person who types sees the prompt at once; to start the application takes several times as long.
+        self._output.write_raw(foretaste)
+        self._output.flush()
+        self._app = app
+        try:
+            text: str = await asked
+            return text
+        finally:
+            self._app = None
+            self._flush()
 
     @contextlib.asynccontextmanager
     async def _aside(self) -> AsyncIterator[None]:
         """Keep the prompt away; what was typed comes back with it."""
         self._questions += 1
+        self._answered.clear()
         try:
-            if self._app is not None:
+            if self._app is not None and not self._app.is_done:
                 self._app.erase_when_done = True
                 self._app.exit(result=_ASIDE)
-            async with self._changed:
-                await self._changed.wait_for(lambda: self._app is None)
             yield
         finally:
             self._questions -= 1
-            async with self._changed:
-                self._changed.notify_all()
+            if not self._questions:
+                self._answered.set()
 
     def _first_line(self) -> str:
         return self._settings.text("prompt").partition("\n")[0]
@@ -328,6 +349,9 @@ class TerminalFrontend:
                 continue
             self._screen.resize()
             running = self._session.status().running
+            if running is not None and running.waits_on and not self._in_shell:
+                # A cell that waits has no child that it waits for.
+                self._screen.lend(False)
             if running is not None and running.waits_on and running.elapsed > _WAITING:
                 self._screen.status(self._drawing.paint(waiting(running, self._columns()), "dim"))
             elif running is not None:
@@ -384,7 +408,7 @@ class TerminalFrontend:
 
         @keys.add("c-z")
         def _(event: KeyPressEvent) -> None:
-            run_in_terminal(_stop_process)
+            run_in_terminal(self._stop)
 
         prompt: PromptSession[str] = PromptSession(
             lambda: [("class:prompt", settings.text("prompt"))],
@@ -449,6 +473,12 @@ class TerminalFrontend:
 
         threading.Thread(target=load, name="aiorepl-load", daemon=True).start()
 
+    def _stop(self) -> None:
+        """Stop the process until the shell lets it go on."""
+        # Not by SIGTSTP, which is taken: Ctrl-Z while a cell runs makes a job of it.
+        with contextlib.nullcontext() if self._screen is None else self._screen.given_back():
+            os.kill(os.getpid(), signal.SIGSTOP)
+
     def _start(self, work: Any) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
@@ -466,11 +496,6 @@ def _colors(depth: ColorDepth) -> int:
 def _continuation(width: int, _line: int, wrapped: int) -> StyleAndTextTuples:
     """What stands before a further line; before the rest of one that was too wide, nothing does."""
     return [("class:continuation", ("" if wrapped else "... ").rjust(width)[:width])]
-
-
-def _stop_process() -> None:
-    # Not SIGTSTP, which is taken: Ctrl-Z while a cell runs makes a job of it.
-    os.kill(os.getpid(), signal.SIGSTOP)
 
 
 @contextlib.contextmanager

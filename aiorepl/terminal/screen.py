@@ -67,6 +67,7 @@ class Screen:
         self._marks = 0
         self._arrived = 0
         self._arrival = threading.Condition(self._lock)
+        self._lent = False
         self._closed = False
         self._thread = threading.Thread(target=self._pump, name="aiorepl-screen", daemon=True)
         self._thread.start()
@@ -93,6 +94,7 @@ class Screen:
     @contextlib.contextmanager
     def prompting(self, notify: Callable[[], None]) -> Iterator[None]:
         """Hold back what is printed for ``take`` while a prompt is on the screen; ``notify`` is told, on any thread."""
+        self.lend(False)
         self.settle()
         with self._lock:
             self.status("")
@@ -127,7 +129,7 @@ class Screen:
             if text == self._status and not text:
                 return
             self._erase_status()
-            if text and self._at_start and self._above is None and self._is_ours():
+            if text and not self._lent and self._at_start and self._above is None and self._is_ours():
                 os.write(self._real, b"\r" + text.encode(self.file.encoding, "replace"))
                 self._status = text
 
@@ -143,6 +145,29 @@ class Screen:
         with contextlib.suppress(OSError):
             return os.get_terminal_size(self._real).columns
         return 80
+
+    def lend(self, lent: bool) -> None:
+        """Let the programs that are started from now on have the real terminal, or no longer; any thread may call.
+
+        It ends at the next prompt in any case.
+        """
+        if lent == self._lent or self._closed:
+            return
+        if lent:
+            self.settle()
+            self.status("")
+        self._lent = lent
+        for descriptor, real in zip((1, 2), self._saved, strict=True):
+            os.dup2(real if lent else self._program.fileno(), descriptor)
+
+    @contextlib.contextmanager
+    def given_back(self) -> Iterator[None]:
+        """Give the terminal the modes that it had before the program, for as long as somebody else has it."""
+        with contextlib.suppress(termios.error):
+            modes = termios.tcgetattr(self._input)
+            termios.tcsetattr(self._input, termios.TCSADRAIN, self._original)
+            yield
+            termios.tcsetattr(self._input, termios.TCSADRAIN, modes)
 
     def restore(self) -> None:
         """Put the terminal's modes back, whatever a program has done to them."""
