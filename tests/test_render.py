@@ -21,7 +21,7 @@ from aiorepl.commands.values import (
     Timing,
 )
 from aiorepl.model import Notice
-from aiorepl.render import plain, colored
+from aiorepl.render import colored, plain
 from aiorepl.render.blocks import Block, Column, Lines, Table
 from aiorepl.render.describe import describe
 from aiorepl.render.text import cells, fit, seconds, visible, wrap

@@ -4,6 +4,7 @@ import __future__
 
 import ast
 import asyncio
+import gc
 import inspect
 import linecache
 import warnings
@@ -344,3 +345,22 @@ def test_the_tree_is_of_the_whole_text() -> None:
     cell, _ = compile_cell("x = 1\nx", "<cell>")
     assert ast.unparse(cell.tree) == "x = 1\nx"
     assert (cell.text, cell.filename) == ("x = 1\nx", "<cell>")
+
+
+class Untidy:
+    """Garbage for the collector, whose finalizer parses, as one that prints a traceback does."""
+
+    def __init__(self) -> None:
+        self.cycle = self
+
+    def __del__(self) -> None:
+        ast.parse("((1))")
+
+
+def test_a_finalizer_that_parses_does_not_disturb() -> None:
+    cell = "\n".join(f"def f{n}(a, b=(1, [2])): return [x for x in (a, b) if x]" for n in range(300))
+    gc.collect()
+    for _ in range(20):
+        # Young enough to be collected while the cell is being parsed, and only then.
+        Untidy()
+        compile_cell(cell, "<cell>")

@@ -19,5 +19,6 @@ def quiet_parse(source: str | bytes, mode: Literal["eval", "exec"]) -> ast.AST |
         warnings.filterwarnings("ignore", module=re.escape(_FILENAME))
     try:
         return ast.parse(source, _FILENAME, mode)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError, SystemError):
+        # SystemError: see source.py.
         return None

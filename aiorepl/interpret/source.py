@@ -96,7 +96,7 @@ def completeness(text: str) -> Completeness:
     # A newline after a line continuation turns "incomplete" into "invalid" on every version.
     bare = text.rstrip("\n")
     try:
-        compile(bare, CHECK_NAME, "exec", _PARSE | _ALLOW_INCOMPLETE_INPUT | _DONT_IMPLY_DEDENT, dont_inherit=True)
+        _syntax_tree(bare, CHECK_NAME, _ALLOW_INCOMPLETE_INPUT | _DONT_IMPLY_DEDENT)
     except SyntaxError as error:
         if isinstance(classify(text), Help):
             return "complete"
@@ -169,8 +169,7 @@ def compile_cell(text: str, filename: str, *, flags: int = 0, remember: bool = T
     if remember:
         # The form of linecache's own entries; without a modification time it is never checked against a file.
         linecache.cache[filename] = (len(text), None, _lines(text.rstrip("\n") + "\n"), filename)
-    tree = compile(text, filename, "exec", _PARSE | flags, dont_inherit=True)
-    assert isinstance(tree, ast.Module)
+    tree = _syntax_tree(text, filename, flags)
     last = tree.body[-1] if tree.body else None
     statements = tree.body[:-1] if isinstance(last, ast.Expr) else tree.body
     body = value = None
@@ -196,9 +195,18 @@ def _is_command(stripped: str) -> bool:
 
 def _parse(text: str) -> ast.Module | None:
     try:
-        tree = compile(text, CHECK_NAME, "exec", _PARSE, dont_inherit=True)
+        return _syntax_tree(text, CHECK_NAME)
     except (SyntaxError, ValueError, OverflowError, MemoryError, RecursionError):
         return None
+
+
+def _syntax_tree(text: str, filename: str, flags: int = 0) -> ast.Module:
+    try:
+        tree = compile(text, filename, "exec", _PARSE | flags, dont_inherit=True)
+    except SystemError:
+        # Python 3.11 miscounts its recursion where the collector runs a finalizer that parses as well, as one that
+        # prints a traceback does.
+        tree = compile(text, filename, "exec", _PARSE | flags, dont_inherit=True)
     assert isinstance(tree, ast.Module)
     return tree
 
