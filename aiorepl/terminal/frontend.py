@@ -475,8 +475,8 @@ class TerminalFrontend:
 
     def _stop(self) -> None:
         """Stop the process until the shell lets it go on."""
-        # Not by SIGTSTP, which is taken: Ctrl-Z while a cell runs makes a job of it. To this thread, as another one would
-        # take the signal a little later, and the terminal's modes would have changed back by then.
+        # Not by SIGTSTP, which is taken: Ctrl-Z while a cell runs makes a job of it. To this thread, as another one
+        # would take the signal a little later, and the terminal's modes would have changed back by then.
         with contextlib.nullcontext() if self._screen is None else self._screen.given_back():
             signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
