@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
 from aiorepl import __version__
+from aiorepl.errors import AioreplError
 from aiorepl.interpret.host import loop_factory
 from aiorepl.interpret.interpreter import Interpreter, Represent
 from aiorepl.interpret.interrupt import MainThreadRaiser, raise_in
@@ -150,6 +151,7 @@ class Application:
             with asyncio.Runner(loop_factory=_frontend_loop, debug=False) as runner:
                 runner.run(self._converse(program))
         except BaseException:
+            self._status = 1
             self._session.host.close(timeout=0)
             raise
 
@@ -208,6 +210,9 @@ class Application:
                 program = read_file(name, [])
             except OSError as error:
                 frontend.show(Notice(f"cannot read {name}: {error.strerror}", "error"))
+                continue
+            except AioreplError as error:
+                frontend.show(Notice(str(error), "error"))
                 continue
             await frontend.submit(self._session.submit(program.source, filename=name, show=False))
 

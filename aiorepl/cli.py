@@ -73,7 +73,11 @@ def _parse(arguments: list[str]) -> Options:
         return Options(code=arguments[1:])
     if not arguments[0].startswith("-"):
         return Options(file=arguments)
-    parsed = vars(_parser().parse_args(arguments))
+    parser = _parser()
+    parsed = vars(parser.parse_args(arguments))
+    for name, option in (("code", "-c"), ("module", "-m")):
+        if parsed[name] == []:
+            parser.error(f"argument {option}: expected {name}")
     chosen = {name: parsed.pop(name) for name in SETTINGS}
     return Options(**parsed, settings={name: value for name, value in chosen.items() if value is not None})
 

@@ -143,7 +143,12 @@ class LoopHost:
         # Closed first: if its descriptors are gone already, the new loop gets their numbers, and must not lose them.
         with contextlib.suppress(Exception):
             old.close()
-        new = self._new_loop()
+        try:
+            new = self._new_loop()
+        except LoopError as error:
+            # A session without a loop would wait for ever.
+            reason = f"{reason}; {error}"
+            new = asyncio.new_event_loop()
         with self._lock:
             self.loop = new
             stranded, self._stranded = self._stranded, []
