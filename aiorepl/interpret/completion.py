@@ -35,11 +35,14 @@ class Completer:
         self._namespace = namespace
         self._commands = commands
         self._jedi = JediTier(namespace, deadline=jedi_deadline)
+        self._warmed = False
         self._files = AbandonableThread("aiorepl-files", patience=5.0)
 
     def warm(self) -> None:
-        """Let jedi get ready in its thread; to be called once, when the person is idle."""
-        self._jedi.warm()
+        """Let jedi get ready in its thread, once."""
+        if not self._warmed:
+            self._warmed = True
+            self._jedi.warm()
 
     async def complete(self, text: str, cursor: int) -> AsyncIterator[tuple[Completion, ...]]:
         """Yield what the static tier finds, then everything in its final order, if jedi finds more in time."""
@@ -47,6 +50,9 @@ class Completer:
             yield ready
             return
         text = _without_command(text)
+        if "." in text:
+            # What jedi is asked for comes behind a dot. It costs as much memory as all else: not before it is of use.
+            self.warm()
         answer = static_answer(text, cursor, self._namespace)
         static = answer.completions
         if answer.slow is not None:

@@ -24,7 +24,7 @@ def represent_plain(value: object) -> Representation:
     try:
         return Representation(repr(value))
     except Exception as error:
-        return Representation(object.__repr__(value), failed_repr(value, error))
+        return Representation(f"{object.__repr__(value)} ({failed_repr(value, error)})")
 
 
 def failed_repr(value: object, error: Exception) -> str:

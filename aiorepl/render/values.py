@@ -28,7 +28,8 @@ def represent(value: object, *, width: int, max_lines: int, max_items: int, max_
     builder = _Builder(max_items, max_string)
     tree = builder.build(value)
     if isinstance(tree, str):
-        return Representation(tree, builder.problem) if builder.problem else _bounded(tree, max_lines, max_string)
+        whole = builder.problem or builder.failed
+        return Representation(tree, builder.problem) if whole else _bounded(tree, max_lines, max_string)
     lines = _lines("", tree, "", "", width)
     shown = list(islice(lines, max_lines))
     more = sum(1 for _ in lines)
@@ -65,6 +66,8 @@ class _Builder:
         self._path: list[int] = []
         self._incomplete = False
         self.problem = ""
+        # The value itself has no repr.
+        self.failed = False
 
     @property
     def note(self) -> str:
@@ -116,7 +119,11 @@ class _Builder:
         try:
             text = repr(value)
         except Exception as error:
-            self.problem = self.problem or failed_repr(value, error)
+            failed = failed_repr(value, error)
+            if not self._path:
+                self.failed = True
+                return f"{object.__repr__(value)} ({failed})"
+            self.problem = self.problem or failed
             return object.__repr__(value)
         return text if len(text) <= most or not self._path else self._cut(text[:most], len(text) - most)
 

@@ -151,7 +151,7 @@ class LocalSession:
 
     def warm(self) -> None:
         """Load what the first completion would otherwise wait for."""
-        self._load_completer().warm()
+        self._load_completer()
 
     async def interrupt(self) -> None:
         """Stop what is in the foreground."""

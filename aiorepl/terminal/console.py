@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
-__all__ = ["Console", "Interrupted", "install"]
+__all__ = ["Console", "Interrupted", "install", "keep_debugger_on_input"]
 
 T = TypeVar("T")
 
@@ -126,6 +126,14 @@ def install(console: Console) -> Iterator[None]:
         yield
     finally:
         builtins.input, builtins.help, getpass.getpass, sys.stdin = before
+
+
+def keep_debugger_on_input() -> None:
+    """Let pdb read through ``input()``: from Python 3.15 on it reads keys by itself where it can."""
+    if sys.version_info >= (3, 15):
+        import pdb
+
+        pdb._pyrepl_available = lambda: False
 
 
 class _Help:

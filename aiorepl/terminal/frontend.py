@@ -31,7 +31,7 @@ from aiorepl.session.protocol import Session
 from aiorepl.settings import Settings
 from aiorepl.terminal.children import watch
 from aiorepl.terminal.completer import SessionCompleter, SignatureHint
-from aiorepl.terminal.console import Console, Interrupted, install
+from aiorepl.terminal.console import Console, Interrupted, install, keep_debugger_on_input
 from aiorepl.terminal.drawing import Drawing
 from aiorepl.terminal.editing import bindings, prefix_search, processors
 from aiorepl.terminal.history import HistoryFile, SuggestFromHistory
@@ -133,6 +133,7 @@ class TerminalFrontend:
         depth = ColorDepth.from_env() or output.get_default_color_depth()
         ascii = "utf" not in (screen.file.encoding or "").lower()
         frontend = cls(session, settings, history, input=input, output=output, screen=screen, depth=depth, ascii=ascii)
+        input.on_raw = frontend._show_foretaste
         frontend._owned.callback(screen.close)
         frontend._owned.callback(watch(frontend.lend_screen))
         frontend._owned.enter_context(install(Console(read=frontend.read_line, page=frontend.page)))
@@ -180,7 +181,7 @@ class TerminalFrontend:
         finally:
             self._running = self._interrupted_early = False
             watch.cancel()
-            if self._screen is not None:
+            if self._screen is not None and not self._terminal.locked():
                 self._screen.status("")
                 self._screen.restore()
         return outcome
@@ -278,9 +279,7 @@ class TerminalFrontend:
                 asked = self._prompt.prompt_async(
                     default=self._next, pre_run=self._before_prompt, set_exception_handler=False, handle_sigint=False
                 )
-                text = await self._run(
-                    self._prompt.app, asked, foretaste=self._drawing.paint(self._first_line(), "prompt")
-                )
+                text = await self._run(self._prompt.app, asked)
             except EOFError:
                 return None
             except KeyboardInterrupt:
@@ -294,27 +293,18 @@ class TerminalFrontend:
                 return text
             self._next = buffer.document
 
-    async def _run(self, app: Application[str], asked: Any, *, foretaste: str = "") -> str:
-        """Give the terminal to an application until it is done; what is printed meanwhile goes above it.
-
-        ``foretaste`` is the beginning of what it will draw.
-        """
+    async def _run(self, app: Application[str], asked: Any) -> str:
+        """Give the terminal to an application until it is done; what is printed meanwhile goes above it."""
         prompting = contextlib.nullcontext() if self._screen is None else self._screen.prompting(self._output_came)
         async with self._terminal:
             with prompting:
-                return await self._run_with_terminal(app, asked, foretaste)
-
-    async def _run_with_terminal(self, app: Application[str], asked: Any, foretaste: str) -> str:
-        # A person who types sees the prompt at once; to start the application takes several times as long.
-        self._output.write_raw(foretaste)
-        self._output.flush()
-        self._app = app
-        try:
-            text: str = await asked
-            return text
-        finally:
-            self._app = None
-            self._flush()
+                self._app = app
+                try:
+                    text: str = await asked
+                    return text
+                finally:
+                    self._app = None
+                    self._flush()
 
     @contextlib.asynccontextmanager
     async def _aside(self) -> AsyncIterator[None]:
@@ -331,12 +321,15 @@ class TerminalFrontend:
             if not self._questions:
                 self._answered.set()
 
-    def _first_line(self) -> str:
-        return self._settings.text("prompt").partition("\n")[0]
+    def _show_foretaste(self) -> None:
+        """Show the prompt at once: to draw it with all that belongs to it takes several times as long."""
+        if self._app is self._prompt.app:
+            first = self._settings.text("prompt").partition("\n")[0]
+            # The renderer draws over it, from the start of the line.
+            self._output.write_raw(self._drawing.paint(first, "prompt") + "\r")
+            self._output.flush()
 
     def _before_prompt(self) -> None:
-        # The renderer draws over the foretaste, from the start of the line.
-        self._output.write_raw("\r")
         if self._edit:
             self._edit = False
             self._prompt.default_buffer.open_in_editor()
@@ -462,6 +455,7 @@ class TerminalFrontend:
 
         def load() -> None:
             lexer = SourceLexer.by_pygments()
+            keep_debugger_on_input()
             # The frontend may have ended meanwhile.
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(color, lexer)
