@@ -325,9 +325,10 @@ class TerminalFrontend:
         """Show the prompt at once: to draw it with all that belongs to it takes several times as long."""
         if self._app is self._prompt.app:
             first = self._settings.text("prompt").partition("\n")[0]
-            # The renderer draws over it, from the start of the line.
-            self._output.write_raw(self._drawing.paint(first, "prompt") + "\r")
+            self._output.write_raw(self._drawing.paint(first, "prompt"))
             self._output.flush()
+            # Sent with what the renderer draws over it, from the start of the line.
+            self._output.write_raw("\r")
 
     def _before_prompt(self) -> None:
         if self._edit:
