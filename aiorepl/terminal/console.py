@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
-__all__ = ["Console", "Interrupted", "install", "keep_debugger_on_input"]
+__all__ = ["Console", "Interrupted", "install"]
 
 T = TypeVar("T")
 
@@ -118,6 +118,8 @@ def install(console: Console) -> Iterator[None]:
     import getpass
 
     before = builtins.input, builtins.help, getpass.getpass, sys.stdin
+    # From Python 3.15 on pdb reads keys by itself, unless this module, which tells that it could, is not to be had.
+    sys.modules.setdefault("_pyrepl.main", None)  # type: ignore[arg-type]
     builtins.input = console.input
     builtins.help = _Help(console)  # type: ignore[assignment]
     getpass.getpass = console.getpass
@@ -126,14 +128,6 @@ def install(console: Console) -> Iterator[None]:
         yield
     finally:
         builtins.input, builtins.help, getpass.getpass, sys.stdin = before
-
-
-def keep_debugger_on_input() -> None:
-    """Let pdb read through ``input()``: from Python 3.15 on it reads keys by itself where it can."""
-    if sys.version_info >= (3, 15):
-        import pdb
-
-        pdb._pyrepl_available = lambda: False
 
 
 class _Help:

@@ -31,7 +31,7 @@ from aiorepl.session.protocol import Session
 from aiorepl.settings import Settings
 from aiorepl.terminal.children import watch
 from aiorepl.terminal.completer import SessionCompleter, SignatureHint
-from aiorepl.terminal.console import Console, Interrupted, install, keep_debugger_on_input
+from aiorepl.terminal.console import Console, Interrupted, install
 from aiorepl.terminal.drawing import Drawing
 from aiorepl.terminal.editing import bindings, prefix_search, processors
 from aiorepl.terminal.history import HistoryFile, SuggestFromHistory
@@ -456,7 +456,6 @@ class TerminalFrontend:
 
         def load() -> None:
             lexer = SourceLexer.by_pygments()
-            keep_debugger_on_input()
             # The frontend may have ended meanwhile.
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(color, lexer)
