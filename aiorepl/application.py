@@ -28,6 +28,8 @@ __all__ = ["Application"]
 
 # Seconds.
 _SWITCH_INTERVAL = 0.001
+# Seconds within which the prompt has appeared, and what was typed before it has been run.
+_FIRST_PROMPT = 0.1
 
 
 class Frontend(Protocol):
@@ -159,7 +161,8 @@ class Application:
         loop = self._frontend_loop = asyncio.get_running_loop()
         self._frontend = frontend = self._make_frontend()
         try:
-            gc.enable()
+            # With a prompt not before that is there: a first collection goes through all that has been loaded.
+            loop.call_later(_FIRST_PROMPT if self._has_screen else 0, gc.enable)
             await self._session.open()
             if not self._in_main_thread:
                 loop.add_signal_handler(signal.SIGINT, self._interrupt)

@@ -42,6 +42,8 @@ class SessionCompleter(Completer):
         """Yield each completion once; end when the text has changed, as prompt_toolkit asks again only then."""
         if not complete_event.completion_requested and not _invites(document.current_line_before_cursor):
             return
+        # The key that was typed is drawn first: the application has just asked for that.
+        await asyncio.sleep(0)
         seen: set[tuple[str, int]] = set()
         answer = self._complete(document.text, document.cursor_position)
         async with _while_unchanged(answer, get_app().current_buffer) as batches:
@@ -146,6 +148,7 @@ class SignatureHint:
             self._shown = None
 
     async def _ask(self, document: Document) -> None:
+        await asyncio.sleep(0)
         found = await self._signature(document.text, document.cursor_position)
         if document is self._asked and found != self._shown:
             self._shown = found

@@ -23,7 +23,7 @@ from prompt_toolkit.keys import Keys
 from prompt_toolkit.layout.containers import HSplit
 from prompt_toolkit.output import ColorDepth, Output
 from prompt_toolkit.shortcuts import PromptSession
-from prompt_toolkit.styles import DynamicStyle
+from prompt_toolkit.styles import DynamicStyle, Style
 
 from aiorepl.interpret.source import Shell, classify
 from aiorepl.model import Done, Edit, Event, Insert, Leave, Notice, Outcome, Progress
@@ -115,6 +115,7 @@ class TerminalFrontend:
         self._terminal = asyncio.Lock()
         self._tasks: set[asyncio.Future[None]] = set()
         self.left: Leave | None = None
+        self._style = self._make_style()
         self._prompt = self._make_prompt()
         settings.listen(self._setting_changed)
 
@@ -413,7 +414,7 @@ class TerminalFrontend:
             completer=SessionCompleter(self._session.complete),
             complete_while_typing=Condition(lambda: settings.flag("complete")),
             prompt_continuation=_continuation,
-            style=DynamicStyle(lambda: style(self._drawing.theme, colors=bool(self._drawing.colors))),
+            style=DynamicStyle(lambda: self._style),
             include_default_pygments_style=False,
             color_depth=self._depth,
             mouse_support=Condition(lambda: settings.flag("mouse")),
@@ -437,6 +438,9 @@ class TerminalFrontend:
         root.children.insert(-1, self._signature.container())
         return prompt
 
+    def _make_style(self) -> Style:
+        return style(self._drawing.theme, colors=bool(self._drawing.colors))
+
     def _toolbar(self) -> StyleAndTextTuples:
         return toolbar(self._session.status(), self._columns())
 
@@ -444,7 +448,9 @@ class TerminalFrontend:
         return self._output.get_size().columns
 
     def _setting_changed(self, name: str, value: object) -> None:
-        if name == "edit_mode":
+        if name == "theme":
+            self._style = self._make_style()
+        elif name == "edit_mode":
             self._prompt.editing_mode = _editing_mode(str(value))
         elif name == "suggest":
             self._prompt.auto_suggest = SuggestFromHistory() if value else None

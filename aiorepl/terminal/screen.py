@@ -24,7 +24,7 @@ __all__ = ["Screen"]
 # The pump reads so much at once, and waits so long (seconds) between two reads while output keeps coming: a program
 # that prints line by line would otherwise be switched to and from at every line.
 _CHUNK = 1 << 16
-_PAUSE = 0.004
+_PAUSE = 0.0005
 # Held back at most for a prompt that cannot keep up; then the program that prints has to wait, as for any terminal.
 _BACKLOG = 1 << 24
 # Seconds that are waited for what was printed to arrive; it always does, unless the pump has to wait itself.
