@@ -44,6 +44,8 @@ class SessionCompleter(Completer):
             return
         # The key that was typed is drawn first: the application has just asked for that.
         await asyncio.sleep(0)
+        if get_app().current_buffer.text != document.text:
+            return
         seen: set[tuple[str, int]] = set()
         answer = self._complete(document.text, document.cursor_position)
         async with _while_unchanged(answer, get_app().current_buffer) as batches:
