@@ -71,6 +71,8 @@ async def _while_unchanged(answer: AsyncIterator[Batch], buffer: Buffer) -> Asyn
 
     def stop(_: Buffer) -> None:
         reader.cancel()
+        # A reader that has not begun yet does not say that it has ended.
+        batches.put_nowait(())
 
     buffer.on_text_changed += stop
     try:
