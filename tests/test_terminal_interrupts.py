@@ -164,6 +164,7 @@ def blocker():
         person.send(CONTROL_C)
         person.sees(r"holds the loop in <cell 1>, line [34]")
         person.send(CONTROL_C)
+        person.sees("^a callback raised KeyboardInterrupt; the loop goes on$")
         person.waits_for_prompt()
         assert person.runs("await asyncio.sleep(0, 'the loop works')") == ["'the loop works'"]
 
