@@ -259,3 +259,12 @@ def test_edit_opens_the_last_cell_in_the_editor(tmp_path: Path) -> None:
         person.send(ENTER)
         person.waits_for_prompt()
         assert person.runs("word") == ["'two'"]
+
+
+def test_mouse_is_taken_only_when_asked_for(tmp_path: Path) -> None:
+    with starts(tmp_path, "-q") as person:
+        assert person.runs("1 + 1") == ["2"]
+        assert b"\x1b[?1000h" not in person.raw
+        person.runs("%set mouse on")
+        person.wait(lambda: b"\x1b[?1000h" in person.raw, "the mouse to be taken")
+        assert person.runs("1 + 1") == ["2"]
