@@ -218,7 +218,7 @@ def test_timeit_runs_quick_code_often_in_the_namespace_without_changing_it() -> 
     # How long they took is the machine's matter: it may have been slower while the number of runs was found.
     assert len(found.times) == 5
     assert min(found.times) > 0
-    assert names.result == "['asyncio', 'start']"
+    assert names.result == "['asyncio', 'repl', 'start']"
     assert value.result == "1"
     assert gc.isenabled() is collecting
 

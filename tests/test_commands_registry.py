@@ -167,7 +167,7 @@ def test_names_are_completed(registry: Registry) -> None:
 
 
 def test_options_and_their_values_are_completed(registry: Registry) -> None:
-    assert completed(registry, "%tasks -") == ["%tasks --max", "%tasks --by", "%tasks --all"]
+    assert completed(registry, "%tasks -") == ["%tasks --max", "%tasks --by", "%tasks --all", "%tasks --json"]
     assert completed(registry, "%tasks x --by ") == ["%tasks x --by age", "%tasks x --by name"]
     assert completed(registry, "%tasks --by n") == ["%tasks --by name"]
     assert completed(registry, "%wait 1 o") == ["%wait 1 on", "%wait 1 off"]

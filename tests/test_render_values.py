@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiorepl.interpret.representation import Representation, represent_plain, summarize
+from aiorepl.interpret.representation import Representation, represent_plain
+from aiorepl.introspect.summary import summarize
 from aiorepl.render.values import represent
 
 

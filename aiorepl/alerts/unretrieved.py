@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
+from aiorepl.introspect.book import BOOK
 from aiorepl.introspect.failures import describe
 from aiorepl.model import Notice
 
@@ -72,6 +73,7 @@ class UnretrievedWatch:
         ``last``: do not wait for anyone to fetch an exception any more.
         """
         now = self._clock()
+        BOOK.tidy()
         for _ in range(min(len(self._tasks), _SLICE)):
             reference = self._tasks.popleft()
             task = reference()
@@ -135,10 +137,18 @@ def _record_tasks(loop: asyncio.AbstractEventLoop, tasks: collections.deque[_Ref
         # In debug mode a task remembers the calls that made it, and this one is not the user's.
         if source := getattr(task, "_source_traceback", None):
             del source[-1]
-        tasks.append(weakref.ref(task))
+        tasks.append(BOOK.record_birth(task, _caller(), asyncio.current_task(loop)))
         return task
 
     loop.create_task = create_task  # type: ignore[method-assign]
+
+
+def _caller() -> tuple[str, int, str]:
+    """Where the user's code made a task: the innermost frame that is neither ours nor asyncio's."""
+    frame = sys._getframe(2)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("asyncio."):
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_qualname
 
 
 def _unretrieved(task: asyncio.Future[Any]) -> bool:

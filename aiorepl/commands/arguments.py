@@ -27,6 +27,7 @@ __all__ = [
     "bind",
     "options_of",
     "parameters_of",
+    "takes_options",
     "usage_of",
 ]
 
@@ -122,6 +123,14 @@ def usage_of(parameters: Iterable[Parameter]) -> str:
 def options_of(parameters: Iterable[Parameter]) -> dict[str, Parameter]:
     """The options and flags by how they are typed."""
     return {parameter.option: parameter for parameter in parameters if parameter.place in ("option", "flag")}
+
+
+def takes_options(parameters: Iterable[Parameter]) -> bool:
+    """Tell whether what looks like an option is one: it is not where code or another program's words stand."""
+    listed = list(parameters)
+    if any(parameter.place == "code" for parameter in listed):
+        return False
+    return bool(options_of(listed)) or not any(parameter.place == "rest" for parameter in listed)
 
 
 def bind(parameters: tuple[Parameter, ...], text: str) -> tuple[list[object], dict[str, object]]:

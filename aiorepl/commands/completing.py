@@ -15,11 +15,11 @@ _WORD = re.compile(r"""(?:[^\s'"\\]|\\.?|'[^']*'?|"(?:[^"\\]|\\.?)*"?)+""", re.D
 
 
 def complete(
-    parameters: tuple[Parameter, ...], text: str, begin: int, context: Context | None
+    parameters: tuple[Parameter, ...], text: str, begin: int, context: Context | None, *, json: bool = False
 ) -> list[Completion] | None:
     """List how the last word of a text can go on; None if code stands there.
 
-    ``begin`` is where the arguments begin in the text.
+    ``begin`` is where the arguments begin in the text; ``json`` if the command takes ``--json``.
     """
     words = list(_WORD.finditer(text, begin))
     last = words.pop() if words and words[-1].end() == len(text) else None
@@ -28,7 +28,8 @@ def complete(
     parameter = _parameter_at(parameters, query)
     if parameter is not None and parameter.place == "code":
         return None
-    found = [(choice, "parameter") for choice in _options(parameters) if query.beginning.startswith("-")]
+    options = [*_options(parameters), ("--json", "the answer as JSON")] if json else _options(parameters)
+    found = [(choice, "parameter") for choice in options if query.beginning.startswith("-")]
     if parameter is not None:
         found += [(choice, parameter.kind.completion) for choice in parameter.kind.choices(query)]
     start = len(text) - len(typed)

@@ -1,10 +1,13 @@
 """What a command may use of the session that it was typed into."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from aiorepl.model import Event
 from aiorepl.settings import Settings
+
+if TYPE_CHECKING:
+    from aiorepl.introspect.inspector import Inspector
 
 __all__ = ["Context", "Entry", "Evaluation", "Job", "Jobs"]
 
@@ -88,6 +91,10 @@ class Context(Protocol):
     @property
     def initial_names(self) -> Mapping[str, object]:
         """What the namespace held when the session began."""
+
+    @property
+    def inspector(self) -> "Inspector":
+        """Looks at the user's loop, or at the one that was chosen."""
 
     async def execute(self, source: str, *, show: bool = True, filename: str = "") -> Evaluation:
         """Run a cell on the user's loop, in the foreground.

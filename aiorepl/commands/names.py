@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from aiorepl.commands.context import Context
 from aiorepl.commands.registry import command
 from aiorepl.commands.values import NameInfo, NameList
-from aiorepl.interpret.representation import summarize, type_name
+from aiorepl.introspect.summary import summarize, type_name
 from aiorepl.model import Notice
 
 __all__ = ["own_names"]

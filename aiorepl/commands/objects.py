@@ -12,7 +12,7 @@ from typing import Any
 from aiorepl.commands.context import Context
 from aiorepl.commands.values import ObjectHelp
 from aiorepl.errors import CommandError
-from aiorepl.interpret.representation import summarize, type_name
+from aiorepl.introspect.summary import summarize, type_name
 
 __all__ = ["describe"]
 

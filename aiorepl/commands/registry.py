@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TypeVar, overload
 
 from aiorepl.commands import completing, docstring
-from aiorepl.commands.arguments import Parameter, bind, parameters_of, usage_of
+from aiorepl.commands.arguments import Parameter, bind, parameters_of, takes_options, usage_of
 from aiorepl.commands.context import Context
 from aiorepl.commands.values import CommandHelp, CommandInfo
 from aiorepl.errors import CommandError
-from aiorepl.model import Completion
+from aiorepl.model import Completion, Output
 
 __all__ = ["COMMANDS", "Command", "Invocation", "Registry", "command"]
 
@@ -44,6 +44,12 @@ class Command:
         return f"%{self.name} {usage_of(self.parameters)}".rstrip()
 
     @property
+    def takes_json(self) -> bool:
+        """Tell whether ``--json`` at a line's end is for aiorepl: not where nothing is answered, or code may stand."""
+        answers = inspect.signature(self.function, eval_str=True).return_annotation is not None
+        return answers and takes_options(self.parameters)
+
+    @property
     def info(self) -> CommandInfo:
         """What the overview tells."""
         return CommandInfo(self.name, self.usage, self.documentation.summary, self.group, self.aliases)
@@ -63,11 +69,20 @@ class Invocation:
     command: Command
     positional: tuple[object, ...]
     keywords: dict[str, object]
+    as_json: bool = False
 
     async def run(self, context: Context) -> object | None:
-        """Call the command; return what it found."""
+        """Call the command; return what it found, or write that as JSON where it was asked for."""
         found = self.command.function(context, *self.positional, **self.keywords)
-        return await found if inspect.isawaitable(found) else found
+        found = await found if inspect.isawaitable(found) else found
+        if not self.as_json or found is None:
+            return found
+        import json
+
+        from aiorepl.commands.json_data import to_data
+
+        context.emit(Output(json.dumps(to_data(found), indent=2, ensure_ascii=False) + "\n"))
+        return None
 
 
 class Registry:
@@ -159,11 +174,13 @@ class Registry:
         found = _NAME.match(line)
         assert found is not None
         command = self.get(found[1])
+        arguments = line[found.end() :]
+        as_json = command.takes_json and arguments.endswith(" --json")
         try:
-            positional, keywords = bind(command.parameters, line[found.end() :])
+            positional, keywords = bind(command.parameters, arguments.removesuffix(" --json") if as_json else arguments)
         except CommandError as error:
             raise CommandError(f"%{command.name}: {error} (usage: {command.usage})") from None
-        return Invocation(command, tuple(positional), keywords)
+        return Invocation(command, tuple(positional), keywords, as_json)
 
     async def run(self, context: Context, line: str) -> object | None:
         """Run a line; ``%name?`` returns the command's help.
@@ -187,7 +204,9 @@ class Registry:
         if found.end() == len(text):
             return self._complete_name(found[1], len(text) - len(found[1]))
         command = self._by_name.get(found[1])
-        return completing.complete(command.parameters, text, found.end(), context) if command else []
+        if command is None:
+            return []
+        return completing.complete(command.parameters, text, found.end(), context, json=command.takes_json)
 
     def _complete_name(self, beginning: str, start: int) -> list[Completion]:
         names = [name for name in self.names() if name.startswith(beginning)]

@@ -18,7 +18,6 @@ from aiorepl.interpret.main_module import Leaver
 from aiorepl.interpret.representation import Representation
 from aiorepl.interpret.source import Cell, compile_cell
 from aiorepl.introspect.failures import describe, place, users_traceback
-from aiorepl.introspect.waits import wait_in_words
 from aiorepl.model import Event, Failure, Leave, Notice, Outcome, Result
 
 __all__ = ["Ending", "Execution", "Interpreter", "Represent"]
@@ -74,6 +73,9 @@ class Execution:
         """Say what the cell waits on; empty while it executes."""
         if self.executing or self.coroutine is None:
             return ""
+        # Not loaded with the first cell: a program without a prompt never asks.
+        from aiorepl.introspect.words import wait_in_words
+
         return wait_in_words(self.coroutine, self.loop)
 
     def finish(self, ending: Ending) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from aiorepl.alerts.unretrieved import UnretrievedWatch
 from aiorepl.commands.context import Entry, Evaluation
+from aiorepl.commands.from_python import Repl
 from aiorepl.errors import CommandError
 from aiorepl.interpret.daemon import in_thread
 from aiorepl.interpret.host import LoopHost
@@ -38,6 +39,7 @@ from aiorepl.settings import Settings
 if TYPE_CHECKING:
     from aiorepl.commands.registry import Registry
     from aiorepl.interpret.completion import Completer
+    from aiorepl.introspect.inspector import NearbyInspector
 
 __all__ = ["LocalSession"]
 
@@ -78,7 +80,6 @@ class LocalSession:
         """
         self.settings = settings
         self.namespace = interpreter.namespace
-        self.initial_names: Mapping[str, object] = dict(interpreter.namespace)
         self.past_entries = past_entries
         self.entries: list[Entry] = []
         self._interpreter = interpreter
@@ -103,10 +104,13 @@ class LocalSession:
         self._compile_error: BaseException | None = None
         self._last_alert = ""
         self._completer: Completer | None = None
+        self._inspector: NearbyInspector | None = None
         self._loading = threading.Lock()
         self._pulse_task: asyncio.Task[None] | None = None
         self._listening = True
         self.host = interpreter.host = LoopHost(factory, self._listener)
+        self.namespace.setdefault("repl", Repl(self))
+        self.initial_names: Mapping[str, object] = dict(self.namespace)
         interpreter.hints.enabled = settings.flag("hints")
         settings.listen(self._setting_changed)
 
@@ -208,6 +212,16 @@ class LocalSession:
         self._frontend.call_soon(self._announcements.put_nowait, None)
 
     # What commands use: see aiorepl.commands.context.Context.
+
+    @property
+    def inspector(self) -> "NearbyInspector":
+        """Looks at the loop of the cells, or at the one that was chosen."""
+        if self._inspector is None:
+            # Not loaded before somebody asks.
+            from aiorepl.introspect.inspector import NearbyInspector
+
+            self._inspector = NearbyInspector(lambda: self.host.loop)
+        return self._inspector
 
     def emit(self, event: Event) -> None:
         """Show an event of the submission in the foreground."""

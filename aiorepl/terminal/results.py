@@ -4,6 +4,7 @@ import os
 
 from aiorepl.interpret.interpreter import Represent
 from aiorepl.interpret.representation import Representation
+from aiorepl.render.own_results import with_own
 from aiorepl.settings import Settings
 
 __all__ = ["bounded"]
@@ -24,7 +25,7 @@ def bounded(settings: Settings) -> Represent:
             max_string=settings.integer("max_string"),
         )
 
-    return represent
+    return with_own(represent, _columns)
 
 
 def _columns() -> int:

@@ -1,0 +1,202 @@
+"""The await chain: from a coroutine through all that it awaits to the innermost, with nothing run and nothing kept.
+
+Everything here may be called from any thread; what moves meanwhile ends the chain early.
+"""
+
+import asyncio
+import gc
+from collections.abc import Sequence
+from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, GeneratorType
+from typing import Any, cast
+
+from aiorepl.introspect.failures import in_library, own_frame
+from aiorepl.introspect.values import Frame, Stack
+
+__all__ = ["Places", "bounded", "definition", "frame_of", "links", "place", "thread_stack"]
+
+# Awaitables that hide from cr_await what is behind them; the collector knows what they refer to.
+_OPAQUE = frozenset(
+    ("async_generator_asend", "async_generator_athrow", "coroutine_wrapper", "anext_awaitable", "FutureIter")
+)
+
+
+class _NoLoop:
+    def get_debug(self) -> bool:
+        return False
+
+
+# The type of what a future's __await__ returns, which has no name in any module; a future needs no loop for that.
+_FutureIter: object = type(asyncio.Future(loop=cast(asyncio.AbstractEventLoop, _NoLoop())).__await__())
+# Names and paths are cut at this many characters.
+_LONGEST = 300
+
+
+def links(awaitable: object) -> list[object]:
+    """Return a coroutine, what it awaits, what that awaits, and so on; the last one is usually a future.
+
+    An awaitable without a frame, such as what ``anext`` returns, is left out; a circle ends where it closes.
+    """
+    found: list[object] = []
+    # Only what is not a coroutine can close a circle, so that only it is looked up here.
+    seen: set[int] = set()
+    current: Any = awaitable
+    while current is not None:
+        kind = type(current)
+        if kind is CoroutineType:
+            found.append(current)
+            current = current.cr_await
+            continue
+        if kind is _FutureIter:
+            # What a future's __await__ returns refers to nothing else.
+            found += gc.get_referents(current)
+            break
+        if id(current) in seen:
+            break
+        seen.add(id(current))
+        if kind.__name__ in _OPAQUE:
+            current = _behind(current)
+            continue
+        found.append(current)
+        if kind is GeneratorType:
+            current = current.gi_yieldfrom or _driven(current)
+        elif kind is AsyncGeneratorType:
+            current = current.ag_await
+        else:
+            current = _awaited_by_other(current)
+    return found
+
+
+def frame_of(link: Any) -> FrameType | None:
+    """Return the frame of a link of the chain; None if it has none, or has ended."""
+    kind = type(link)
+    frame: FrameType | None
+    if kind is CoroutineType:
+        frame = link.cr_frame
+    elif kind is GeneratorType:
+        frame = link.gi_frame
+    elif kind is AsyncGeneratorType:
+        frame = link.ag_frame
+    else:
+        # Coroutines of other compilers look like Python's; their attributes are slots of their type.
+        name = next((name for name in ("cr_frame", "gi_frame", "ag_frame") if hasattr(kind, name)), "")
+        value = getattr(link, name) if name else None
+        frame = value if isinstance(value, FrameType) else None
+    return frame
+
+
+def place(frame: FrameType) -> Frame:
+    """Describe where a frame stands."""
+    return _frame(frame.f_code, frame.f_lineno or 0)
+
+
+def definition(code: CodeType) -> Frame:
+    """Describe where a function begins."""
+    return _frame(code, code.co_firstlineno)
+
+
+def thread_stack(innermost: FrameType | None, outermost: FrameType | None = None) -> Stack:
+    """Describe a running stack, as ``sys._current_frames`` gives it, without aiorepl's frames.
+
+    It begins at the outermost call, or at the frame ``outermost`` if that is in it.
+    """
+    frames = []
+    while innermost is not None:
+        frames.append(place(innermost))
+        if innermost is outermost:
+            break
+        innermost = innermost.f_back
+    return tuple(frame for frame in reversed(frames) if not frame.own)
+
+
+class Places:
+    """Describes stacks; equal ones are one object, which is what makes a snapshot of many tasks small.
+
+    It holds the code that it has seen, so it lives no longer than one look.
+    """
+
+    def __init__(self) -> None:
+        """Start with nothing seen."""
+        # By the identity of each frame's code, which is held so that it stays one, and the place in it.
+        self._stacks: dict[tuple[int, ...], Stack] = {}
+        self._codes: set[CodeType] = set()
+
+    def stack(self, chain: Sequence[object]) -> Stack:
+        """Describe where each link of a chain stands, without aiorepl's own frames."""
+        keys: list[int] = []
+        for link in chain:
+            frame = link.cr_frame if type(link) is CoroutineType else frame_of(link)
+            if frame is not None:
+                keys += (id(frame.f_code), frame.f_lasti)
+        whole = tuple(keys)
+        stack = self._stacks.get(whole)
+        if stack is None:
+            frames = [frame for frame in map(frame_of, chain) if frame is not None]
+            self._codes.update(frame.f_code for frame in frames)
+            stack = self._stacks[whole] = tuple(found for found in map(place, frames) if not found.own)
+        return stack
+
+
+def bounded(text: str) -> str:
+    """Return a text of the program's that is no longer than needs be."""
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def _frame(code: CodeType, line: int) -> Frame:
+    file = code.co_filename
+    # asyncio's own code counts as Python's wherever it is from; uvloop's has no frames.
+    return Frame(bounded(code.co_qualname), bounded(file), line, in_library(file), own_frame(file))
+
+
+def _behind(awaitable: object) -> object:
+    """What an opaque awaitable refers to that can be gone into, or ends the chain."""
+    for referent in gc.get_referents(awaitable):
+        if _can_be_awaited(referent):
+            return referent
+        # anext(): it holds the awaitable of __anext__, which may be opaque itself.
+        if type(referent).__name__ in _OPAQUE:
+            return referent
+    return None
+
+
+def _driven(generator: "GeneratorType[Any, Any, Any]") -> object:
+    """What a generator drives without ``yield from``, if it is known to do so."""
+    if own_frame(generator.gi_code.co_filename):
+        # It sends into a cell's coroutine step by step.
+        return next((r for r in gc.get_referents(generator) if type(r) is CoroutineType), None)
+    if generator.gi_code in _FUTURE_AWAITS:
+        return next((r for r in gc.get_referents(generator) if asyncio.isfuture(r)), None)
+    return None
+
+
+# Of futures that are written in Python, ``__await__`` is a generator.
+_FUTURE_AWAITS = {asyncio.futures._PyFuture.__await__.__code__}  # type: ignore[attr-defined]
+
+
+def _awaited_by_other(awaitable: object) -> object:
+    """What another compiler's coroutine awaits, or the iterator that an ``__await__`` gave."""
+    kind = type(awaitable)
+    for name in ("cr_await", "gi_yieldfrom", "ag_await"):
+        if hasattr(kind, name):
+            awaited: object = getattr(awaitable, name)
+            return awaited
+    if asyncio.isfuture(awaitable):
+        return None
+    return next((value for value in _held_by(awaitable) if _can_be_awaited(value) and not _has_ended(value)), None)
+
+
+def _held_by(iterator: object) -> list[object]:
+    """What an object refers to, be it through its ``__dict__``."""
+    found: list[object] = []
+    for referent in gc.get_referents(iterator):
+        found += list(referent.values()) if type(referent) is dict else [referent]
+    return found
+
+
+def _can_be_awaited(value: object) -> bool:
+    return type(value) in (CoroutineType, GeneratorType, AsyncGeneratorType) or (
+        type(value).__name__ in _OPAQUE or (not isinstance(value, type) and asyncio.isfuture(value))
+    )
+
+
+def _has_ended(value: Any) -> bool:
+    return value.done() if asyncio.isfuture(value) else frame_of(value) is None and type(value).__name__ not in _OPAQUE

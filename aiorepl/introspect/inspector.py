@@ -1,0 +1,138 @@
+"""Ask about the chosen loop, again and again: from another loop without blocking that, or at once from a cell."""
+
+import asyncio
+from collections.abc import Callable, Generator
+from typing import Protocol, TypeVar
+
+from aiorepl.introspect.book import BOOK
+from aiorepl.introspect.look import GRACE, Look, Slices, look_now
+from aiorepl.introspect.values import LoopSnapshot
+
+__all__ = ["AtOnce", "Inspector", "NearbyInspector"]
+
+T = TypeVar("T")
+
+
+class Inspector(Protocol):
+    """Looks at one loop of the process."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that is looked at."""
+
+    @property
+    def last(self) -> LoopSnapshot | None:
+        """What was seen at the last look; None before the first."""
+
+    def choose(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Look at another loop from now on."""
+
+    async def snapshot(self, *, holders: bool = True, ended: bool = False, context: bool = False) -> LoopSnapshot:
+        """Look at the loop's tasks; see ``Look`` for the options."""
+
+    async def call(self, function: Callable[[], T]) -> tuple[T, bool]:
+        """Call a function on the loop's thread, or here if the loop does not answer within 0.1 s.
+
+        Returns what it returned, and whether it was called from outside the loop's thread. What it raises is raised.
+        """
+
+    def find(self, number: int) -> "asyncio.Future[object] | None":
+        """Return the task of a number, if it is still there."""
+
+
+class NearbyInspector:
+    """An ``Inspector`` for a loop of this process, used on a loop of aiorepl's own."""
+
+    def __init__(self, default: Callable[[], asyncio.AbstractEventLoop]) -> None:
+        """Look at the loop that ``default`` returns, until another one is chosen."""
+        self._default = default
+        self._chosen: asyncio.AbstractEventLoop | None = None
+        self.last: LoopSnapshot | None = None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The chosen loop, as long as that is not closed."""
+        if self._chosen is not None and not self._chosen.is_closed():
+            return self._chosen
+        return self._default()
+
+    def choose(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Look at another loop from now on."""
+        self._chosen = loop
+
+    async def snapshot(self, *, holders: bool = True, ended: bool = False, context: bool = False) -> LoopSnapshot:
+        """Look at the loop's tasks."""
+        loop = self.loop
+        look = Look(loop, holders=holders, ended=ended, context=context)
+
+        def take_over() -> None:
+            look.outside = True
+
+        self.last = await _in_slices(Slices(look, loop), loop, take_over)
+        return self.last
+
+    async def call(self, function: Callable[[], T]) -> tuple[T, bool]:
+        """Call a function on the loop's thread, or here."""
+        outside = []
+
+        def work() -> Generator[None, None, T]:
+            yield
+            return function()
+
+        loop = self.loop
+        result = await _in_slices(Slices(work, loop), loop, lambda: outside.append(True))
+        return result, bool(outside)
+
+    def find(self, number: int) -> "asyncio.Future[object] | None":
+        """Return the task of a number, if it is still there."""
+        return BOOK.find(number)
+
+
+class AtOnce:
+    """The same for a cell that asks: nothing is awaited, so that a command can be driven to its end in one step."""
+
+    def __init__(self, inspector: Inspector) -> None:
+        """Look at the loop that the other inspector looks at."""
+        self._inspector = inspector
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that is looked at."""
+        return self._inspector.loop
+
+    @property
+    def last(self) -> LoopSnapshot | None:
+        """What was seen at the last look from the prompt."""
+        return self._inspector.last
+
+    def choose(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Look at another loop from now on."""
+        self._inspector.choose(loop)
+
+    async def snapshot(self, *, holders: bool = True, ended: bool = False, context: bool = False) -> LoopSnapshot:
+        """Look at the loop's tasks, and wait for that in this very thread."""
+        return look_now(self.loop, holders=holders, ended=ended, context=context)
+
+    async def call(self, function: Callable[[], T]) -> tuple[T, bool]:
+        """Call a function here; it is the loop's thread unless another loop was chosen."""
+        return function(), asyncio._get_running_loop() is not self.loop
+
+    def find(self, number: int) -> "asyncio.Future[object] | None":
+        """Return the task of a number, if it is still there."""
+        return self._inspector.find(number)
+
+
+async def _in_slices(slices: Slices[T], loop: asyncio.AbstractEventLoop, taken_over: Callable[[], object]) -> T:
+    """Let the loop do the work; if it does not, do it here, and let this loop breathe meanwhile."""
+    if loop.is_running():
+        slices.start()
+        done = asyncio.wrap_future(slices.done)
+        while not slices.stalled():
+            if (await asyncio.wait({done}, timeout=GRACE))[0]:
+                return done.result()
+        taken_over()
+    slices.take_over()
+    # Work, and not a wait for something.
+    while not slices.advance():  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    return slices.done.result()

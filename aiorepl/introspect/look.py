@@ -1,0 +1,377 @@
+"""Take a snapshot of a loop: on its own thread, in slices; from outside only if it does not answer.
+
+The look is a generator that yields after each task, so that the same code is run at once, in slices, or begun on the
+loop's thread and ended by another one because the loop is blocked meanwhile.
+"""
+
+import asyncio
+import concurrent.futures
+import contextvars
+import gc
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Generator, Iterable
+from types import CoroutineType
+from typing import Any, Generic, TypeVar
+
+from aiorepl.introspect.book import BOOK, Entry
+from aiorepl.introspect.chain import Places, bounded, frame_of, links, thread_stack
+from aiorepl.introspect.failures import in_library, own_frame
+from aiorepl.introspect.holding import Blocks, open_blocks
+from aiorepl.introspect.loops import loop_info, thread_of
+from aiorepl.introspect.summary import summarize, type_name
+from aiorepl.introspect.values import Frame, LoopSnapshot, Stack, State, TaskInfo
+from aiorepl.introspect.waits import wait_of
+
+__all__ = ["Look", "Slices", "look_now"]
+
+T = TypeVar("T")
+Task = asyncio.Future[Any]
+
+# Seconds for which the loop is held at a time.
+_SLICE = 0.001
+# Seconds after which a loop that does not answer is looked at from outside.
+GRACE = 0.1
+# Tasks that are sorted in one go.
+_FEW = 5_000
+# Kinds of waits for what a task can hold.
+_HELD = frozenset(("lock", "semaphore", "condition"))
+
+
+def look_now(
+    loop: asyncio.AbstractEventLoop, *, holders: bool = True, ended: bool = False, context: bool = False
+) -> LoopSnapshot:
+    """Return what a loop and its tasks are doing; see ``Look`` for the options. Never raises.
+
+    May be called from any thread, and from a signal handler. On the loop's own thread it holds the loop until it is
+    done; elsewhere it waits for the loop to look at itself, for at most 0.1 s without an answer.
+    """
+    look = Look(loop, holders=holders, ended=ended, context=context)
+    slices = Slices(look, loop)
+    if loop.is_running() and asyncio._get_running_loop() is not loop:
+        slices.start()
+        while not slices.stalled():
+            try:
+                return slices.done.result(GRACE)
+            except concurrent.futures.TimeoutError:
+                continue
+        look.outside = True
+    slices.take_over()
+    while not slices.advance():
+        pass
+    return slices.done.result()
+
+
+class Slices(Generic[T]):
+    """Work that a loop's thread does in slices, until another thread takes it over."""
+
+    def __init__(self, work: Callable[[], Generator[None, None, T]], loop: asyncio.AbstractEventLoop) -> None:
+        """``work`` makes the generator whose return value is wanted."""
+        self.done: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self._work = work()
+        self._loop = loop
+        self._taken = False
+        self._lock = threading.Lock()
+        self._last = time.monotonic()
+
+    def start(self) -> None:
+        """Begin on the loop's thread; called from another one."""
+        self._last = time.monotonic()
+        try:
+            self._loop.call_soon_threadsafe(self._slice, context=contextvars.Context())
+        except RuntimeError:
+            # The loop is closed: nobody is in the way.
+            self._last = float("-inf")
+
+    def stalled(self) -> bool:
+        """Tell whether the loop has not come to the work for longer than it is given."""
+        return not self.done.done() and time.monotonic() - self._last > GRACE
+
+    def take_over(self) -> None:
+        """From now on only ``advance`` does the work; called by the thread that will call it."""
+        with self._lock:
+            self._taken = True
+
+    def advance(self) -> bool:
+        """Do one slice of the work; tell whether that was the last one."""
+        if self.done.done():
+            return True
+        collecting = gc.isenabled()
+        # A collection goes through all that the program has, and would be ours to answer for.
+        gc.disable()
+        end = time.perf_counter() + _SLICE
+        try:
+            while time.perf_counter() < end:
+                next(self._work)
+        except StopIteration as stop:
+            self.done.set_result(stop.value)
+        except Exception as error:
+            self.done.set_exception(error)
+        finally:
+            if collecting:
+                gc.enable()
+        return self.done.done()
+
+    def _slice(self) -> None:
+        with self._lock:
+            if self._taken:
+                return
+            ended = self.advance()
+            self._last = time.monotonic()
+        if not ended:
+            self._loop.call_soon(self._slice, context=contextvars.Context())
+
+
+class Look:
+    """One look at one loop; calling it gives the generator that does it, which returns a ``LoopSnapshot``."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, *, holders: bool = True, ended: bool = False, context: bool = False
+    ) -> None:
+        """Prepare a look.
+
+        Args:
+            loop: What is looked at.
+            holders: Also find what each task holds, its timeouts and its TaskGroups; takes three times as long.
+            ended: Also those tasks that have ended and are still there, as far as they can be found.
+            context: Also each task's context variables (Python 3.12 and later).
+        """
+        self.outside = False
+        self._loop = loop
+        self._holders = holders
+        self._ended = ended
+        self._context = context
+        self._places = Places()
+        self._parents: dict[int, int] = {}
+        self._current: Task | None = None
+        self._asking: Task | None = None
+
+    def __call__(self) -> Generator[None, None, LoopSnapshot]:
+        """Look; yields wherever the loop may go on with its own work."""
+        started = time.perf_counter()
+        error = ""
+        infos: list[TaskInfo] = []
+        try:
+            yield from self._look_at_tasks(infos)
+        except Exception as failed:
+            error = f"the tasks could not be read: {type_name(failed)}: {failed}"
+        infos.sort()
+        yield
+        if self._holders:
+            yield from self._add_holders(infos)
+        number = BOOK.number_of(self._current) if self._current is not None else None
+        info = loop_info(self._loop, outside=self.outside)._replace(tasks=len(infos), current=number)
+        return LoopSnapshot(info, tuple(infos), self.outside, time.perf_counter() - started, error)
+
+    def _look_at_tasks(self, infos: list[TaskInfo]) -> Generator[None, None, None]:
+        self._current = _current_task(self._loop)
+        if asyncio._get_running_loop() is self._loop:
+            self._asking = self._current
+        references = _all_tasks(self._loop)
+        if self._ended:
+            references += [weakref.ref(task) for task in _ended_tasks()]
+        yield
+        yield from self._number(references)
+        seen: set[int] = set()
+        for reference in references:
+            task = reference()
+            if task is None or task.get_loop() is not self._loop or (task.done() and not self._ended):
+                continue
+            if task is self._current or id(task) not in seen:
+                seen.add(id(task))
+                infos.append(self._read(task))
+            del task
+            yield
+
+    def _number(self, references: list[Callable[[], Task | None]]) -> Generator[None, None, None]:
+        """Give tasks that were never seen their numbers in the order in which they were made, as far as names tell."""
+        strangers: list[tuple[int, Callable[[], Task | None]]] = []
+        for reference in references:
+            task = reference()
+            if task is not None and task.get_loop() is self._loop and not BOOK.knows(task):
+                strangers.append((_number_in_name(task), reference))
+            del task
+            yield
+        # More would take too long to sort in one go, and nobody reads them one by one.
+        if len(strangers) <= _FEW:
+            strangers.sort(key=lambda stranger: stranger[0])
+        for _, reference in strangers:
+            if (task := reference()) is not None:
+                BOOK.entry(task)
+            del task
+            yield
+
+    def _read(self, task: Task) -> TaskInfo:
+        entry = BOOK.entry(task)
+        try:
+            return self._described(task, entry)
+        except Exception as error:
+            return TaskInfo(entry.number, entry.name, "", "waiting", error=f"{type_name(error)}: {error}"[:200])
+
+    def _described(self, task: Any, entry: Entry) -> TaskInfo:
+        name = entry.name = bounded(task.get_name())
+        coroutine = task.get_coro()
+        now = time.monotonic()
+        age = None if entry.made is None else now - entry.made
+        own = task is self._asking or _is_own(coroutine)
+        if task.done():
+            state, outcome = _ending(task)
+            return TaskInfo(
+                entry.number, name, _qualname(coroutine), state, (), None, age, _born(entry), outcome=outcome, own=own
+            )
+        chain = links(coroutine)
+        waiter = task._fut_waiter
+        cancels = task.cancelling()
+        running = task is self._current
+        waiting = not running and waiter is not None and not waiter.done()
+        blocks = self._blocks(entry.number, chain) if self._holders else _NOT_LOOKED
+        return TaskInfo(
+            entry.number,
+            name,
+            _qualname(coroutine),
+            _state(running, waiting, cancels or task._must_cancel),
+            self._running_stack(coroutine) if running else self._places.stack(chain),
+            wait_of(waiter, chain, self._loop, BOOK.number_of) if waiting else None,
+            age,
+            _born(entry) if entry.born else None,
+            entry.seen(weakref.ref(waiter), now) if waiting else None,
+            entry.parent,
+            cancels,
+            blocks.holds if self._holders else None,
+            blocks.timeouts,
+            _variables(task) if self._context else None,
+            "",
+            own,
+        )
+
+    def _blocks(self, number: int, chain: list[object]) -> Blocks:
+        blocks = open_blocks(chain, self._loop)
+        for group in blocks.groups:
+            self._parents.update((BOOK.number_of(child), number) for child in list(group._tasks))
+        return blocks
+
+    def _running_stack(self, coroutine: Any) -> Stack:
+        """Where the task stands that executes now, down into the functions that it has called."""
+        outermost = frame_of(coroutine)
+        thread = thread_of(self._loop)
+        frames = sys._current_frames()
+        for ident in [thread] if thread in frames else frames:
+            stack = thread_stack(frames[ident], outermost)
+            if thread is not None or _holds_frame(frames[ident], outermost):
+                return stack
+        return ()
+
+    def _add_holders(self, infos: list[TaskInfo]) -> Generator[None, None, None]:
+        """Say of each wait who holds what it is for, and of each task in whose TaskGroup it is."""
+        holders: dict[int, list[int]] = {}
+        for info in infos:
+            for held in info.holds or ():
+                holders.setdefault(held.key, []).append(info.number)
+        yield
+        for index, info in enumerate(infos):
+            wait = info.wait
+            if wait is not None and wait.key and wait.kind in _HELD:
+                wait = wait._replace(holders=tuple(holders.get(wait.key, ())))
+            parent = self._parents.get(info.number, info.parent)
+            if wait is not info.wait or parent != info.parent:
+                infos[index] = info._replace(wait=wait, parent=parent)
+            yield
+
+
+def _number_in_name(task: Any) -> int:
+    _, dash, number = str(task.get_name()).rpartition("-")
+    return int(number) if dash and number.isascii() and number.isdigit() and len(number) < 18 else sys.maxsize
+
+
+_NOT_LOOKED = Blocks((), (), ())
+
+
+def _state(running: bool, waiting: bool, cancelling: bool) -> State:
+    if running:
+        return "running"
+    if cancelling:
+        return "cancelling"
+    return "waiting" if waiting else "ready"
+
+
+def _ending(task: Any) -> tuple[State, str]:
+    """How a task ended; looking at its exception this way does not count as retrieving it."""
+    if task.cancelled():
+        return "cancelled", ""
+    error = task._exception
+    if error is None:
+        return "done", summarize(task._result)
+    # The message may be made by the user's code; its arguments are not.
+    arguments = ", ".join(summarize(argument) or f"<{type_name(argument)}>" for argument in error.args[:3])
+    retrieved = "" if not task._log_traceback else "; nobody has retrieved it"
+    return "failed", f"{type_name(error)}({arguments}){retrieved}"
+
+
+def _born(entry: Entry) -> Frame | None:
+    if entry.born is None:
+        return None
+    file, line, function = entry.born
+    return Frame(bounded(function), bounded(file), line, in_library(file), own_frame(file))
+
+
+def _qualname(coroutine: Any) -> str:
+    if type(coroutine) is CoroutineType:
+        return bounded(coroutine.__qualname__)
+    if coroutine is None:
+        # An eager task that ended in its first step has given it up.
+        return ""
+    name = getattr(coroutine, "__qualname__", None) or getattr(coroutine, "__name__", None)
+    return bounded(name) if type(name) is str else type_name(coroutine)
+
+
+def _is_own(coroutine: Any) -> bool:
+    """Tell whether a coroutine is aiorepl's own; one that runs a cell of the user's is not."""
+    if type(coroutine) is not CoroutineType or not own_frame(coroutine.cr_code.co_filename):
+        return False
+    return not coroutine.__name__.startswith("cell_")
+
+
+def _variables(task: Any) -> tuple[tuple[str, str], ...] | None:
+    if not hasattr(task, "get_context"):
+        # Python 3.11 does not give a task's context.
+        return None
+    found = [(bounded(variable.name), value) for variable, value in task.get_context().items()]
+    return tuple(sorted((name, summarize(value) or f"<{type_name(value)}>") for name, value in found))
+
+
+def _current_task(loop: asyncio.AbstractEventLoop) -> Task | None:
+    try:
+        return asyncio.current_task(loop)
+    except RuntimeError:
+        return None
+
+
+def _holds_frame(innermost: Any, wanted: Any) -> bool:
+    while innermost is not None and innermost is not wanted:
+        innermost = innermost.f_back
+    return innermost is not None
+
+
+def _all_tasks(loop: asyncio.AbstractEventLoop) -> list[Callable[[], Task | None]]:
+    """References to the tasks of every loop (before 3.14) or of this one, at least."""
+    if sys.version_info >= (3, 14):
+        return [weakref.ref(task) for task in asyncio.all_tasks(loop)]
+    # asyncio.all_tasks would go through all of them at once; a copy of the set takes a fiftieth of that.
+    scheduled = asyncio.tasks._all_tasks if sys.version_info < (3, 12) else asyncio.tasks._scheduled_tasks  # type: ignore[attr-defined]
+    found: list[Callable[[], Task | None]] = list(scheduled.data)
+    if sys.version_info >= (3, 12):
+        found += [weakref.ref(task) for task in list(asyncio.tasks._eager_tasks)]  # type: ignore[attr-defined]
+    return found
+
+
+def _ended_tasks() -> Iterable[Task]:
+    """Tasks that have ended and are still there; before 3.14 the set of tasks has them too."""
+    yield from BOOK.tasks()
+    if sys.version_info >= (3, 14) and sys.getallocatedblocks() < _MANY_BLOCKS:
+        yield from (found for found in gc.get_objects() if isinstance(found, asyncio.Task))
+
+
+# With more than this in memory a search through all of it would hold the program up noticeably.
+_MANY_BLOCKS = 5_000_000

@@ -1,0 +1,359 @@
+"""A snapshot of a loop: what it says of each task, from where it is taken, and that nothing notices it."""
+
+import asyncio
+import gc
+import sys
+import threading
+import weakref
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+from loops_elsewhere import PATIENCE, Elsewhere, loop_elsewhere
+
+from aiorepl.introspect.book import BOOK
+from aiorepl.introspect.inspector import NearbyInspector
+from aiorepl.introspect.look import Slices, look_now
+from aiorepl.introspect.values import LoopSnapshot, State, TaskInfo
+
+
+def named(snapshot: LoopSnapshot, name: str) -> TaskInfo:
+    (info,) = [info for info in snapshot.tasks if info.name == name]
+    return info
+
+
+def lines(info: TaskInfo) -> list[str]:
+    return [frame.function.rpartition(".")[2] for frame in info.stack if not frame.library]
+
+
+async def wait_for_it(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+async def by_way_of(event: asyncio.Event) -> None:
+    await wait_for_it(event)
+
+
+def test_the_states_of_tasks_that_have_not_ended() -> None:
+    async def stubborn(asked: asyncio.Event, event: asyncio.Event) -> None:
+        try:
+            await event.wait()
+        except asyncio.CancelledError:
+            asked.set()
+            await event.wait()
+
+    async def main() -> LoopSnapshot:
+        event, asked = asyncio.Event(), asyncio.Event()
+        tasks = [
+            asyncio.create_task(by_way_of(event), name="waiting"),
+            asyncio.create_task(stubborn(asked, event), name="cancelling"),
+        ]
+        await asyncio.sleep(0)
+        tasks[1].cancel()
+        await asked.wait()
+        tasks.append(asyncio.create_task(by_way_of(event), name="ready"))
+        asyncio.current_task().set_name("running")  # type: ignore[union-attr]
+        try:
+            return look_now(asyncio.get_running_loop())
+        finally:
+            event.set()
+            await asyncio.gather(*tasks)
+
+    snapshot = asyncio.run(main())
+    assert not snapshot.outside
+    assert snapshot.error == ""
+    states: dict[str, State] = {info.name: info.state for info in snapshot.tasks}
+    assert states == {"running": "running", "waiting": "waiting", "cancelling": "cancelling", "ready": "ready"}
+    assert lines(named(snapshot, "waiting")) == ["by_way_of", "wait_for_it"]
+    assert lines(named(snapshot, "ready")) == ["by_way_of"]
+    assert named(snapshot, "ready").wait is None
+    assert named(snapshot, "cancelling").cancels == 1
+    # Who asks does not count itself among what the program does.
+    assert [info.name for info in snapshot.tasks if info.own] == ["running"]
+    assert lines(named(snapshot, "running"))[-2:] == ["main", "look_now"] or lines(named(snapshot, "running")) == ["main"]
+
+
+def test_how_tasks_ended() -> None:
+    async def fail() -> None:
+        raise ValueError("no", 7)
+
+    async def main() -> LoopSnapshot:
+        done = asyncio.create_task(asyncio.sleep(0, "fine"), name="done")
+        failed = asyncio.create_task(fail(), name="failed")
+        cancelled = asyncio.create_task(asyncio.sleep(60), name="cancelled")
+        # On 3.14 a search finds them; a number finds them on every version.
+        for task in (done, failed, cancelled):
+            BOOK.number_of(task)
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        await asyncio.wait([done, failed, cancelled])
+        snapshot = look_now(asyncio.get_running_loop(), ended=True)
+        failed.exception()
+        assert named(look_now(asyncio.get_running_loop(), ended=True), "failed").outcome == "ValueError('no', 7)"
+        assert not {"done", "failed", "cancelled"} & {i.name for i in look_now(asyncio.get_running_loop()).tasks}
+        return snapshot
+
+    snapshot = asyncio.run(main())
+    ended = {info.name: (info.state, info.outcome) for info in snapshot.tasks if not info.own}
+    assert ended == {
+        "done": ("done", "'fine'"),
+        "failed": ("failed", "ValueError('no', 7); nobody has retrieved it"),
+        "cancelled": ("cancelled", ""),
+    }
+
+
+def test_numbers_follow_the_order_in_which_tasks_were_made_and_stay() -> None:
+    async def main() -> None:
+        event = asyncio.Event()
+        tasks = [asyncio.create_task(wait_for_it(event)) for _ in range(50)]
+        await asyncio.sleep(0)
+        loop = asyncio.get_running_loop()
+        first = {info.name: info.number for info in look_now(loop).tasks}
+        numbers = [first[task.get_name()] for task in tasks]
+        assert numbers == sorted(numbers)
+        later = asyncio.create_task(wait_for_it(event), name="later")
+        await asyncio.sleep(0)
+        second = {info.name: info.number for info in look_now(loop).tasks}
+        assert second.pop("later") > max(numbers)
+        assert second == first
+        event.set()
+        await asyncio.gather(later, *tasks)
+
+    asyncio.run(main())
+
+
+def test_a_task_that_is_gone_leaves_its_name_behind() -> None:
+    async def main() -> int:
+        task = asyncio.create_task(asyncio.sleep(0), name="short-lived")
+        look_now(asyncio.get_running_loop())
+        number = BOOK.number_of(task)
+        await task
+        return number
+
+    number = asyncio.run(main())
+    gc.collect()
+    assert BOOK.find(number) is None
+    assert (number, "short-lived") in [(gone.number, gone.name) for gone in BOOK.gone()]
+
+
+def test_how_long_a_task_was_seen_in_one_wait_is_counted_from_the_first_look() -> None:
+    async def main() -> None:
+        first, second = asyncio.Event(), asyncio.Event()
+
+        async def waits_twice() -> None:
+            await first.wait()
+            await second.wait()
+
+        task = asyncio.create_task(waits_twice(), name="twice")
+        await asyncio.sleep(0)
+        loop = asyncio.get_running_loop()
+        assert named(look_now(loop), "twice").seen is None
+        again = named(look_now(loop), "twice").seen
+        assert again is not None
+        assert again > 0
+        first.set()
+        await asyncio.sleep(0)
+        assert named(look_now(loop), "twice").seen is None
+        second.set()
+        await task
+
+    asyncio.run(main())
+
+
+def test_a_loop_in_another_thread_looks_at_itself() -> None:
+    with loop_elsewhere() as elsewhere:
+        elsewhere.run(start(elsewhere, 20))
+        snapshot = look_now(elsewhere.loop)
+        assert not snapshot.outside
+        assert [lines(info) for info in snapshot.tasks] == [["wait_for_it"]] * 20
+
+
+async def start(elsewhere: Elsewhere, count: int) -> None:
+    event = asyncio.Event()
+    # Kept there, as a loop refers to its tasks weakly.
+    elsewhere.tasks = [asyncio.create_task(wait_for_it(event)) for _ in range(count)]  # type: ignore[attr-defined]
+    await asyncio.sleep(0)
+
+
+def test_a_blocked_loop_is_looked_at_from_outside_and_the_line_is_named() -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def block() -> None:
+        begun.set()
+        ended.wait(PATIENCE)
+
+    async def culprit() -> None:
+        block()
+
+    with loop_elsewhere() as elsewhere:
+        elsewhere.run(start(elsewhere, 3))
+        asyncio.run_coroutine_threadsafe(culprit(), elsewhere.loop)
+        assert begun.wait(PATIENCE)
+        snapshot = look_now(elsewhere.loop)
+        ended.set()
+    assert snapshot.outside
+    (running,) = [info for info in snapshot.tasks if info.state == "running"]
+    assert snapshot.loop.current == running.number
+    assert lines(running) == ["culprit", "block"]
+    line = block.__code__.co_firstlineno + 2
+    assert [frame.line for frame in running.stack if frame.function.endswith("block")] == [line]
+    assert sum(info.state == "waiting" for info in snapshot.tasks) == 3
+
+
+def test_a_look_that_the_loop_began_is_ended_by_who_asked_if_the_loop_is_blocked_meanwhile() -> None:
+    with loop_elsewhere() as elsewhere:
+        here, ended = threading.Event(), threading.Event()
+        threads: list[int] = []
+
+        def work() -> Generator[None, None, str]:
+            for step in range(100):
+                threads.append(threading.get_ident())
+                if step == 50:
+                    # Between two slices something else takes the loop's thread and keeps it.
+                    elsewhere.loop.call_soon(lambda: (here.set(), ended.wait(PATIENCE)))
+                    slices._last = float("inf")
+                    while not slices_may_end():
+                        yield
+                yield
+            return "done"
+
+        def slices_may_end() -> bool:
+            return here.is_set()
+
+        slices = Slices(work, elsewhere.loop)
+        slices.start()
+        assert here.wait(PATIENCE)
+        slices.take_over()
+        while not slices.advance():
+            pass
+        ended.set()
+        assert slices.done.result() == "done"
+        assert threads[0] != threading.get_ident() == threads[-1]
+
+
+def test_the_inspector_looks_without_blocking_the_loop_that_asks() -> None:
+    with loop_elsewhere() as elsewhere:
+        elsewhere.run(start(elsewhere, 5))
+        inspector = NearbyInspector(lambda: elsewhere.loop)
+
+        async def ask() -> None:
+            assert len((await inspector.snapshot()).tasks) == 5
+            assert await inspector.call(threading.get_ident) != (threading.get_ident(), False)
+            with elsewhere.blocked(lambda begun, ended: (begun.set(), ended.wait(PATIENCE))):  # type: ignore[arg-type, return-value]
+                assert (await inspector.snapshot()).outside
+                assert await inspector.call(threading.get_ident) == (threading.get_ident(), True)
+            assert not (await inspector.snapshot()).outside
+
+        asyncio.run(ask())
+
+
+def test_what_a_called_function_raises_is_raised() -> None:
+    with loop_elsewhere() as elsewhere, pytest.raises(ZeroDivisionError):
+        asyncio.run(NearbyInspector(lambda: elsewhere.loop).call(lambda: 1 // 0))
+
+
+def test_a_loop_that_does_not_run_or_is_closed_can_be_looked_at() -> None:
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(asyncio.sleep(0), name="never begun")
+    assert named(look_now(loop), "never begun").state == "ready"
+    assert not look_now(loop).outside
+    loop.run_until_complete(task)
+    loop.close()
+    assert look_now(loop).tasks == ()
+
+
+def test_a_task_that_cannot_be_read_is_told_of_and_the_others_are_shown() -> None:
+    class Broken(asyncio.Task[Any]):
+        def get_coro(self) -> Any:
+            raise RuntimeError("do not ask")
+
+    async def main() -> LoopSnapshot:
+        event = asyncio.Event()
+        tasks = [
+            asyncio.create_task(wait_for_it(event), name="whole"),
+            Broken(wait_for_it(event), name="broken"),
+        ]
+        await asyncio.sleep(0)
+        snapshot = look_now(asyncio.get_running_loop())
+        event.set()
+        await asyncio.gather(*tasks)
+        return snapshot
+
+    snapshot = asyncio.run(main())
+    assert named(snapshot, "broken").error == "RuntimeError: do not ask"
+    assert named(snapshot, "whole").state == "waiting"
+
+
+class Thing:
+    """Something of the program's that can be referred to weakly."""
+
+
+def test_nothing_of_the_program_lives_longer_because_of_a_snapshot() -> None:
+    async def uses(thing: Thing, event: asyncio.Event) -> None:
+        await event.wait()
+
+    async def main() -> None:
+        gc.collect()
+        gc.disable()
+        try:
+            event = asyncio.Event()
+            thing = Thing()
+            task = asyncio.create_task(uses(thing, event))
+            await asyncio.sleep(0)
+            kept = look_now(asyncio.get_running_loop(), context=True)
+            references = [weakref.ref(thing), weakref.ref(task), weakref.ref(task.get_coro()), weakref.ref(event)]
+            event.set()
+            await task
+            del task, thing, event
+            # The loop's own handle has it until the next pass.
+            await asyncio.sleep(0)
+            # Without a collection: a reference that is left anywhere shows, be it only part of a circle.
+            assert [reference() for reference in references] == [None] * 4
+            assert kept.tasks
+        finally:
+            gc.enable()
+
+    asyncio.run(main())
+
+
+def test_tasks_may_come_and_go_while_another_thread_looks() -> None:
+    async def brief() -> None:
+        await asyncio.sleep(0)
+
+    async def churn(stop: threading.Event) -> int:
+        made = 0
+        while not stop.is_set():
+            async with asyncio.TaskGroup() as group:
+                for _ in range(20):
+                    group.create_task(brief())
+            made += 20
+        return made
+
+    with loop_elsewhere() as elsewhere:
+        stop = threading.Event()
+        churning = asyncio.run_coroutine_threadsafe(churn(stop), elsewhere.loop)
+        for _ in range(100):
+            snapshot = look_now(elsewhere.loop)
+            assert snapshot.error == ""
+            assert [info.error for info in snapshot.tasks if info.error] == []
+        stop.set()
+        assert churning.result(PATIENCE) > 0
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Task.get_context came with 3.12")
+def test_context_variables_are_summarised_where_asked_for() -> None:
+    import contextvars
+
+    variable: contextvars.ContextVar[object] = contextvars.ContextVar("request")
+
+    async def main() -> LoopSnapshot:
+        variable.set([1, 2])
+        event = asyncio.Event()
+        task = asyncio.create_task(wait_for_it(event), name="with variables")
+        await asyncio.sleep(0)
+        snapshot = look_now(asyncio.get_running_loop(), context=True)
+        event.set()
+        await task
+        return snapshot
+
+    assert named(asyncio.run(main()), "with variables").context == (("request", "[1, 2]"),)
