@@ -1,4 +1,25 @@
-"""An asyncio REPL; importing this package loads the standard library only."""
+"""An asyncio REPL, and a look at what every task of a loop is doing; importing this package loads next to nothing."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aiorepl.api import dump as dump
+    from aiorepl.api import install_dump_signal as install_dump_signal
+    from aiorepl.api import snapshot as snapshot
+    from aiorepl.api import why as why
 
 __version__ = "0.1.0"
-__all__ = ["__version__"]
+__all__ = ["__version__", "dump", "install_dump_signal", "snapshot", "why"]
+
+
+def __getattr__(name: str) -> object:
+    """Load the public functions when one of them is first asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from aiorepl import api
+
+    return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

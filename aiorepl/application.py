@@ -17,6 +17,7 @@ from aiorepl.interpret.interpreter import Interpreter, Represent
 from aiorepl.interpret.interrupt import MainThreadRaiser, raise_in
 from aiorepl.interpret.main_module import install_leavers, make_main
 from aiorepl.interpret.source import silence_checks, split
+from aiorepl.introspect.own_loops import mark_own
 from aiorepl.model import Event, Leave, Notice, Outcome
 from aiorepl.options import Options
 from aiorepl.programs import Program, read_file, read_module
@@ -285,6 +286,7 @@ def _frontend_loop() -> asyncio.AbstractEventLoop:
         return asyncio.Task(coro, loop=loop, **options)
 
     loop = asyncio.new_event_loop()
+    mark_own(loop)
     loop.set_task_factory(name_task)
     return loop
 

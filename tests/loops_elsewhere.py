@@ -23,10 +23,15 @@ class Elsewhere:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(PATIENCE)
 
     @contextlib.contextmanager
-    def blocked(self, block: Callable[[threading.Event, threading.Event], None]) -> Iterator[None]:
-        """Block the loop by a callback that is given an event to set at its begin, and one to wait for."""
+    def blocked(self) -> Iterator[None]:
+        """Block the loop with a callback for as long as the block lasts."""
         begun, ended = threading.Event(), threading.Event()
-        self.loop.call_soon_threadsafe(block, begun, ended)
+
+        def block() -> None:
+            begun.set()
+            ended.wait(PATIENCE)
+
+        self.loop.call_soon_threadsafe(block)
         assert begun.wait(PATIENCE)
         try:
             yield

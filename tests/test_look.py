@@ -70,7 +70,9 @@ def test_the_states_of_tasks_that_have_not_ended() -> None:
     assert named(snapshot, "cancelling").cancels == 1
     # Who asks does not count itself among what the program does.
     assert [info.name for info in snapshot.tasks if info.own] == ["running"]
-    assert lines(named(snapshot, "running"))[-2:] == ["main", "look_now"] or lines(named(snapshot, "running")) == ["main"]
+    assert lines(named(snapshot, "running"))[-2:] == ["main", "look_now"] or lines(named(snapshot, "running")) == [
+        "main"
+    ]
 
 
 def test_how_tasks_ended() -> None:
@@ -205,12 +207,16 @@ def test_a_look_that_the_loop_began_is_ended_by_who_asked_if_the_loop_is_blocked
         here, ended = threading.Event(), threading.Event()
         threads: list[int] = []
 
+        def block() -> None:
+            here.set()
+            ended.wait(PATIENCE)
+
         def work() -> Generator[None, None, str]:
             for step in range(100):
                 threads.append(threading.get_ident())
                 if step == 50:
                     # Between two slices something else takes the loop's thread and keeps it.
-                    elsewhere.loop.call_soon(lambda: (here.set(), ended.wait(PATIENCE)))
+                    elsewhere.loop.call_soon(block)
                     slices._last = float("inf")
                     while not slices_may_end():
                         yield
@@ -239,7 +245,7 @@ def test_the_inspector_looks_without_blocking_the_loop_that_asks() -> None:
         async def ask() -> None:
             assert len((await inspector.snapshot()).tasks) == 5
             assert await inspector.call(threading.get_ident) != (threading.get_ident(), False)
-            with elsewhere.blocked(lambda begun, ended: (begun.set(), ended.wait(PATIENCE))):  # type: ignore[arg-type, return-value]
+            with elsewhere.blocked():
                 assert (await inspector.snapshot()).outside
                 assert await inspector.call(threading.get_ident) == (threading.get_ident(), True)
             assert not (await inspector.snapshot()).outside
@@ -264,7 +270,7 @@ def test_a_loop_that_does_not_run_or_is_closed_can_be_looked_at() -> None:
 
 def test_a_task_that_cannot_be_read_is_told_of_and_the_others_are_shown() -> None:
     class Broken(asyncio.Task[Any]):
-        def get_coro(self) -> Any:
+        def cancelling(self) -> int:
             raise RuntimeError("do not ask")
 
     async def main() -> LoopSnapshot:
@@ -301,14 +307,17 @@ def test_nothing_of_the_program_lives_longer_because_of_a_snapshot() -> None:
             task = asyncio.create_task(uses(thing, event))
             await asyncio.sleep(0)
             kept = look_now(asyncio.get_running_loop(), context=True)
-            references = [weakref.ref(thing), weakref.ref(task), weakref.ref(task.get_coro()), weakref.ref(event)]
+            thing_there, task_there, event_there = weakref.ref(thing), weakref.ref(task), weakref.ref(event)
+            coroutine_there = weakref.ref(task.get_coro())
             event.set()
             await task
             del task, thing, event
             # The loop's own handle has it until the next pass.
             await asyncio.sleep(0)
             # Without a collection: a reference that is left anywhere shows, be it only part of a circle.
-            assert [reference() for reference in references] == [None] * 4
+            assert [
+                one for one in (thing_there(), task_there(), coroutine_there(), event_there()) if one is not None
+            ] == []
             assert kept.tasks
         finally:
             gc.enable()
@@ -356,4 +365,5 @@ def test_context_variables_are_summarised_where_asked_for() -> None:
         await task
         return snapshot
 
-    assert named(asyncio.run(main()), "with variables").context == (("request", "[1, 2]"),)
+    # Other code of the process may have set some, too.
+    assert ("request", "[1, 2]") in (named(asyncio.run(main()), "with variables").context or ())

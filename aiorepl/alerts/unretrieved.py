@@ -164,11 +164,11 @@ def _error(task: asyncio.Future[Any]) -> BaseException | None:
 def _name(subject: Any) -> str:
     if not isinstance(subject, asyncio.Task):
         return type(subject).__name__
-    return f"{subject.get_name()} ({getattr(subject.get_coro(), '__qualname__', '?')})"
+    return f"{subject.get_name()} ({getattr(getattr(subject, '_coro', None), '__qualname__', '?')})"
 
 
 def _origin(subject: Any) -> str:
-    coroutine = subject.get_coro() if isinstance(subject, asyncio.Task) else None
+    coroutine = getattr(subject, "_coro", None)
     origin = getattr(coroutine, "cr_origin", None)
     return f"; made in {origin[0][0]}, line {origin[0][1]}" if origin else ""
 

@@ -31,6 +31,9 @@ __all__ = [
     "usage_of",
 ]
 
+# Choices that take more characters than this are told by Tab and in errors, not in the usage.
+_LONGEST_LIST = 20
+
 # The whole rest of the text as it was typed, on all its lines; only a command's last parameter can be that.
 Code = NewType("Code", str)
 
@@ -94,7 +97,7 @@ class Parameter:
     def usage(self) -> str:
         """How the parameter stands in the usage line."""
         if self.place == "option":
-            text = f"{self.option} {self.kind.placeholder or 'VALUE'}"
+            text = f"{self.option} {self.kind.placeholder or self.name.rstrip('_').upper()}"
         else:
             text = self.label + ("..." if self.place == "rest" else "")
         return text if self.required else f"[{text}]"
@@ -191,7 +194,8 @@ def _literal(values: tuple[object, ...]) -> Kind:
         return known[word]
 
     listed = [(name, "") for name in known]
-    return Kind(convert, " or ".join(known), lambda query: listed, "|".join(known))
+    every = "|".join(known)
+    return Kind(convert, " or ".join(known), lambda query: listed, every if len(every) <= _LONGEST_LIST else "")
 
 
 def _switch(word: str) -> bool:

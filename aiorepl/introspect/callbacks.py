@@ -11,12 +11,12 @@ from aiorepl.introspect.chain import bounded, definition
 from aiorepl.introspect.summary import type_name
 from aiorepl.introspect.values import Frame
 
-__all__ = ["Task", "callback_name", "defined_at", "served_task", "waiting_task"]
+__all__ = ["FUTURES", "TASKS", "Task", "callback_name", "defined_at", "served_task", "waiting_task"]
 
 Task = asyncio.Future[Any]
 # asyncio's tasks and futures that are written in C derive from none of these that are written in Python.
-_TASKS = (asyncio.Task, asyncio.tasks._PyTask)  # type: ignore[attr-defined]
-_FUTURES = (asyncio.Future, asyncio.futures._PyFuture)  # type: ignore[attr-defined]
+TASKS = (asyncio.Task, asyncio.tasks._PyTask)  # type: ignore[attr-defined]
+FUTURES = (asyncio.Future, asyncio.futures._PyFuture)  # type: ignore[attr-defined]
 
 
 def callback_name(callback: object) -> str:
@@ -44,9 +44,9 @@ def served_task(callback: object, arguments: Iterable[object]) -> Task | None:
     """Return the task that a callback belongs to, or that it wakes by ending a future; None if none is to be seen."""
     for value in (*_bound_to(callback), *arguments):
         kind = type(value)
-        if issubclass(kind, _TASKS):
+        if issubclass(kind, TASKS):
             return cast(Task, value)
-        if issubclass(kind, _FUTURES):
+        if issubclass(kind, FUTURES):
             return waiting_task(value)
         if kind is asyncio.Timeout:
             return cast(Any, value)._task  # type: ignore[no-any-return]
@@ -55,12 +55,12 @@ def served_task(callback: object, arguments: Iterable[object]) -> Task | None:
 
 def waiting_task(future: Any) -> Task | None:
     """Return the first task that goes on when a future ends; None if none waits directly for it."""
-    if not issubclass(type(future), _FUTURES):
+    if not issubclass(type(future), FUTURES):
         return None
     for entry in future._callbacks or ():
         # Python's futures keep the context with each callback; both kinds of task have a bound method called.
         for value in _bound_to(entry[0]):
-            if issubclass(type(value), _TASKS):
+            if issubclass(type(value), TASKS):
                 return cast(Task, value)
     return None
 

@@ -12,10 +12,10 @@ from typing import Any, cast
 from aiorepl.introspect.failures import in_library, own_frame
 from aiorepl.introspect.values import Frame, Stack
 
-__all__ = ["Places", "bounded", "definition", "frame_of", "links", "place", "thread_stack"]
+__all__ = ["OPAQUE", "Places", "bounded", "coroutine_of", "definition", "frame_of", "links", "place", "thread_stack"]
 
 # Awaitables that hide from cr_await what is behind them; the collector knows what they refer to.
-_OPAQUE = frozenset(
+OPAQUE = frozenset(
     ("async_generator_asend", "async_generator_athrow", "coroutine_wrapper", "anext_awaitable", "FutureIter")
 )
 
@@ -29,6 +29,14 @@ class _NoLoop:
 _FutureIter: object = type(asyncio.Future(loop=cast(asyncio.AbstractEventLoop, _NoLoop())).__await__())
 # Names and paths are cut at this many characters.
 _LONGEST = 300
+
+
+def coroutine_of(task: Any) -> Any:
+    """Return a task's coroutine; None for an eager task that ended in its first step.
+
+    Not by ``get_coro``, which crashes Python 3.12.0 and 3.12.1 for such a task.
+    """
+    return getattr(task, "_coro", None)
 
 
 def links(awaitable: object) -> list[object]:
@@ -48,12 +56,13 @@ def links(awaitable: object) -> list[object]:
             continue
         if kind is _FutureIter:
             # What a future's __await__ returns refers to nothing else.
-            found += gc.get_referents(current)
+            # On 3.14 also to its type.
+            found += (part for part in gc.get_referents(current) if type(part) is not type)
             break
         if id(current) in seen:
             break
         seen.add(id(current))
-        if kind.__name__ in _OPAQUE:
+        if kind.__name__ in OPAQUE:
             current = _behind(current)
             continue
         found.append(current)
@@ -70,7 +79,10 @@ def frame_of(link: Any) -> FrameType | None:
     """Return the frame of a link of the chain; None if it has none, or has ended."""
     kind = type(link)
     frame: FrameType | None
-    if kind is CoroutineType:
+    if kind is asyncio.Future or kind is asyncio.Task:
+        # The end of most chains.
+        frame = None
+    elif kind is CoroutineType:
         frame = link.cr_frame
     elif kind is GeneratorType:
         frame = link.gi_frame
@@ -153,7 +165,7 @@ def _behind(awaitable: object) -> object:
         if _can_be_awaited(referent):
             return referent
         # anext(): it holds the awaitable of __anext__, which may be opaque itself.
-        if type(referent).__name__ in _OPAQUE:
+        if type(referent).__name__ in OPAQUE:
             return referent
     return None
 
@@ -194,9 +206,9 @@ def _held_by(iterator: object) -> list[object]:
 
 def _can_be_awaited(value: object) -> bool:
     return type(value) in (CoroutineType, GeneratorType, AsyncGeneratorType) or (
-        type(value).__name__ in _OPAQUE or (not isinstance(value, type) and asyncio.isfuture(value))
+        type(value).__name__ in OPAQUE or (not isinstance(value, type) and asyncio.isfuture(value))
     )
 
 
 def _has_ended(value: Any) -> bool:
-    return value.done() if asyncio.isfuture(value) else frame_of(value) is None and type(value).__name__ not in _OPAQUE
+    return value.done() if asyncio.isfuture(value) else frame_of(value) is None and type(value).__name__ not in OPAQUE

@@ -10,21 +10,19 @@ import gc
 import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from types import CodeType, FrameType, FunctionType
+from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
-from aiorepl.introspect.callbacks import Task, callback_name
+from aiorepl.introspect.callbacks import FUTURES, TASKS, Task
 from aiorepl.introspect.chain import bounded
+from aiorepl.introspect.executors import running_item, work_name
 from aiorepl.introspect.summary import type_name
 from aiorepl.introspect.values import Wait
 
-__all__ = ["FUTURES", "Awaited", "Number", "awaited", "wait_for_future"]
+__all__ = ["Awaited", "Number", "awaited", "wait_for_future"]
 
 Number = Callable[[Task], int]
 
-# asyncio's tasks and futures that are written in C derive from none of these that are written in Python.
-FUTURES = (asyncio.Future, asyncio.futures._PyFuture)  # type: ignore[attr-defined]
-_TASKS = (asyncio.Task, asyncio.tasks._PyTask)  # type: ignore[attr-defined]
 _GATHERING: type = asyncio.tasks._GatheringFuture  # type: ignore[attr-defined]
 
 
@@ -63,7 +61,7 @@ def awaited(futures: Iterable[Any], number: Number) -> Awaited:
         inner = _unshielded(future)
         if inner is not future:
             left.append(inner)
-        elif issubclass(type(future), _TASKS):
+        elif issubclass(type(future), TASKS):
             tasks[number(future)] = None
         elif issubclass(type(future), _GATHERING):
             left += future._children[::-1]
@@ -76,7 +74,7 @@ def awaited(futures: Iterable[Any], number: Number) -> Awaited:
 
 def _wait_for_inner(future: Any, number: Number) -> Wait:
     kind = type(future)
-    if issubclass(kind, _TASKS):
+    if issubclass(kind, TASKS):
         return _wait_for_task(future, number)
     if not issubclass(kind, FUTURES):
         return Wait("future", f"a {bounded(type_name(future))}", id(future), known=False)
@@ -94,14 +92,14 @@ def _wait_for_task(task: Any, number: Number) -> Wait:
 
 def _wait_for_source(source: Any, number: Number) -> Wait | None:
     """What ends a future that was chained to another one, mostly of ``concurrent.futures``; None if nobody knows."""
-    if issubclass(type(source), _TASKS):
+    if issubclass(type(source), TASKS):
         return _wait_for_task(source, number)
     if not issubclass(type(source), concurrent.futures.Future):
         return None
     # asyncio.run_coroutine_threadsafe: a task of another loop.
     entries = [(callback,) for callback in list(source._done_callbacks)]
     task = _cell(entries, _CHECK_CANCEL, "source")
-    if issubclass(type(task), _TASKS):
+    if issubclass(type(task), TASKS):
         return _wait_for_task(task, number)
     function = _function_of(source)
     if function is None:
@@ -141,7 +139,6 @@ def _cell(callbacks: Iterable[Any] | None, code: CodeType, variable: str) -> Any
 
 # What executors are to run for a future. Kept, since a look for one has to go through all that wait for a thread.
 _FUNCTIONS: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
-_RUN = concurrent.futures.thread._WorkItem.run.__code__
 
 
 def _function_of(source: Any) -> str | None:
@@ -149,18 +146,11 @@ def _function_of(source: Any) -> str | None:
     if source not in _FUNCTIONS:
         try:
             for item in _work_items():
-                _FUNCTIONS[item.future] = _work_name(item)
+                _FUNCTIONS[item.future] = work_name(item)
         except RuntimeError:
             # "changed size during iteration": threads come and go meanwhile.
             pass
     return _FUNCTIONS.get(source)
-
-
-def _work_name(item: Any) -> str:
-    if hasattr(item, "fn"):
-        return callback_name(item.fn)
-    # Python 3.14 and later keep the function with its arguments.
-    return callback_name(item.task[0]) if type(item.task) is tuple and item.task else ""
 
 
 def _work_items() -> Iterator[Any]:
@@ -168,7 +158,7 @@ def _work_items() -> Iterator[Any]:
     threads: dict[Any, Any] = dict(concurrent.futures.thread._threads_queues)
     frames = sys._current_frames()
     for thread in threads:
-        item = _running_item(frames.get(thread.ident))
+        item = running_item(frames.get(thread.ident))
         if item is not None:
             yield item
     for queue in {id(queue): queue for queue in threads.values()}.values():
@@ -179,9 +169,3 @@ def _work_items() -> Iterator[Any]:
     processes: Any = sys.modules.get("concurrent.futures.process")
     for manager in list(processes._threads_wakeups) if processes is not None else ():
         yield from list(manager.pending_work_items.values())
-
-
-def _running_item(frame: FrameType | None) -> Any:
-    while frame is not None and frame.f_code is not _RUN:
-        frame = frame.f_back
-    return frame.f_locals.get("self") if frame is not None else None

@@ -53,10 +53,11 @@ def open_blocks(chain: Sequence[object], loop: asyncio.AbstractEventLoop) -> Blo
     released: list[object] = []
     for index, link in enumerate(chain):
         parts = gc.get_referents(link)
-        managers = [(manager, index) for manager in _open_managers(parts)]
-        if managers and _is_entering(chain, index, managers[-1][0]):
-            del managers[-1]
-        found += managers
+        managers = _open_managers(parts)
+        if managers:
+            if _is_entering(chain, index, managers[-1]):
+                del managers[-1]
+            found += [(manager, index) for manager in managers]
         if type(link) is not CoroutineType:
             continue
         if link.cr_code is _CONDITION_WAIT:
@@ -70,19 +71,20 @@ def open_blocks(chain: Sequence[object], loop: asyncio.AbstractEventLoop) -> Blo
 
 if sys.version_info < (3, 14):
 
-    def _open_managers(parts: list[Any]) -> Iterator[Any]:
+    def _open_managers(parts: list[Any]) -> list[Any]:
         """The context managers whose ``__aexit__`` is among what a coroutine refers to."""
-        for part in parts:
-            if type(part) is MethodType and issubclass(type(part.__self__), _MANAGERS) and _is_exit(part.__func__):
-                yield part.__self__
+        methods = [part for part in parts if type(part) is MethodType and _is_exit(part.__func__)]
+        return [method.__self__ for method in methods if issubclass(type(method.__self__), _MANAGERS)]
 
 else:
 
-    def _open_managers(parts: list[Any]) -> Iterator[Any]:
+    def _open_managers(parts: list[Any]) -> list[Any]:
         """The context managers whose ``__aexit__`` stands before them in what a coroutine refers to."""
-        for function, manager in itertools.pairwise(parts):
-            if type(function) is FunctionType and _is_exit(function) and issubclass(type(manager), _MANAGERS):
-                yield manager
+        # One is the coroutine's own.
+        if list(map(type, parts)).count(FunctionType) < 2:
+            return []
+        pairs = [pair for pair in itertools.pairwise(parts) if _is_exit(pair[0])]
+        return [manager for _, manager in pairs if issubclass(type(manager), _MANAGERS)]
 
 
 def _is_exit(function: object) -> bool:

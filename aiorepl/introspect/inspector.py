@@ -1,12 +1,15 @@
 """Ask about the chosen loop, again and again: from another loop without blocking that, or at once from a cell."""
 
 import asyncio
+import weakref
 from collections.abc import Callable, Generator
 from typing import Protocol, TypeVar
 
 from aiorepl.introspect.book import BOOK
+from aiorepl.introspect.diagnose import Facts, Place, counts, findings
+from aiorepl.introspect.facts import gather_facts
 from aiorepl.introspect.look import GRACE, Look, Slices, look_now
-from aiorepl.introspect.values import LoopSnapshot
+from aiorepl.introspect.values import Finding, LoopSnapshot
 
 __all__ = ["AtOnce", "Inspector", "NearbyInspector"]
 
@@ -36,6 +39,9 @@ class Inspector(Protocol):
         Returns what it returned, and whether it was called from outside the loop's thread. What it raises is raised.
         """
 
+    async def findings(self) -> tuple[Finding, ...]:
+        """Look for what is wrong, worst first; goes through all objects of the process where there may be something."""
+
     def find(self, number: int) -> "asyncio.Future[object] | None":
         """Return the task of a number, if it is still there."""
 
@@ -48,6 +54,9 @@ class NearbyInspector:
         self._default = default
         self._chosen: asyncio.AbstractEventLoop | None = None
         self.last: LoopSnapshot | None = None
+        # How many tasks stood where when findings were asked for the last time.
+        self._counts: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Place, int]]
+        self._counts = weakref.WeakKeyDictionary()
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -83,6 +92,18 @@ class NearbyInspector:
         result = await _in_slices(Slices(work, loop), loop, lambda: outside.append(True))
         return result, bool(outside)
 
+    async def findings(self) -> tuple[Finding, ...]:
+        """Look for what is wrong, worst first."""
+        loop = self.loop
+        snapshot = await self.snapshot(ended=True)
+        before = self._counts.get(loop, {})
+        self._counts[loop] = counts(snapshot)
+        facts = Facts(before=before)
+        if not snapshot.outside:
+            # On the loop's own thread only, where nothing moves meanwhile.
+            facts, _ = await self.call(lambda: gather_facts(loop, snapshot, before))
+        return findings(snapshot, facts)
+
     def find(self, number: int) -> "asyncio.Future[object] | None":
         """Return the task of a number, if it is still there."""
         return BOOK.find(number)
@@ -117,6 +138,11 @@ class AtOnce:
         """Call a function here; it is the loop's thread unless another loop was chosen."""
         return function(), asyncio._get_running_loop() is not self.loop
 
+    async def findings(self) -> tuple[Finding, ...]:
+        """Look for what is wrong, worst first."""
+        snapshot = await self.snapshot(ended=True)
+        return findings(snapshot, gather_facts(self.loop, snapshot))
+
     def find(self, number: int) -> "asyncio.Future[object] | None":
         """Return the task of a number, if it is still there."""
         return self._inspector.find(number)
@@ -124,9 +150,9 @@ class AtOnce:
 
 async def _in_slices(slices: Slices[T], loop: asyncio.AbstractEventLoop, taken_over: Callable[[], object]) -> T:
     """Let the loop do the work; if it does not, do it here, and let this loop breathe meanwhile."""
+    done = asyncio.wrap_future(slices.done)
     if loop.is_running():
         slices.start()
-        done = asyncio.wrap_future(slices.done)
         while not slices.stalled():
             if (await asyncio.wait({done}, timeout=GRACE))[0]:
                 return done.result()
@@ -135,4 +161,4 @@ async def _in_slices(slices: Slices[T], loop: asyncio.AbstractEventLoop, taken_o
     # Work, and not a wait for something.
     while not slices.advance():  # noqa: ASYNC110
         await asyncio.sleep(0)
-    return slices.done.result()
+    return await done

@@ -1,35 +1,33 @@
 """The loops of the process: which run, on which threads, and what each has to do. Everything works from any thread."""
 
 import asyncio
-import concurrent.futures.thread
+import asyncio.selector_events
 import gc
 import itertools
 import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from types import FrameType
+from collections.abc import Callable
+from types import FrameType, MethodType
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from aiorepl.introspect import uv
 from aiorepl.introspect.book import BOOK
-from aiorepl.introspect.callbacks import Task, callback_name
-from aiorepl.introspect.chain import bounded, frame_of, thread_stack
+from aiorepl.introspect.callbacks import Task, defined_at
+from aiorepl.introspect.chain import bounded, coroutine_of, frame_of, thread_stack
+from aiorepl.introspect.executors import executor_info, outwards
 from aiorepl.introspect.failures import own_frame
+from aiorepl.introspect.own_loops import OWN_LOOPS
 from aiorepl.introspect.summary import type_name
-from aiorepl.introspect.values import ExecutorInfo, LoopInfo
+from aiorepl.introspect.values import LoopInfo
 
 __all__ = [
-    "OWN_LOOPS",
     "Listing",
     "count_tasks",
-    "executor_info",
     "known",
     "loop_info",
     "loops",
-    "mark_own",
     "now",
     "number_of",
     "read",
@@ -39,14 +37,15 @@ __all__ = [
 
 T = TypeVar("T")
 
-# The loops that aiorepl made for itself: nobody asks for them.
-OWN_LOOPS: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
-
 _NUMBERS: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, int] = weakref.WeakKeyDictionary()
 _next_number = itertools.count(1)
 
 # A container that changes while it is copied is copied again, at most this often.
 _ATTEMPTS = 10
+
+# How many of the ready callbacks are looked at for what is not the program's.
+_FEW = 100
+_READ_FROM_SELF = asyncio.selector_events.BaseSelectorEventLoop._read_from_self  # type: ignore[attr-defined]
 
 
 class Listing(NamedTuple, Generic[T]):
@@ -55,11 +54,6 @@ class Listing(NamedTuple, Generic[T]):
     rows: tuple[T, ...] = ()
     total: int | None = None
     error: str = ""
-
-
-def mark_own(loop: asyncio.AbstractEventLoop) -> None:
-    """Leave a loop out of the loops of the process, as it is aiorepl's."""
-    OWN_LOOPS.add(loop)
 
 
 def loops(*given: asyncio.AbstractEventLoop, own: bool = False) -> list[asyncio.AbstractEventLoop]:
@@ -101,7 +95,7 @@ def loop_info(
     current = read(lambda: asyncio.current_task(loop), errors)
     info = LoopInfo(
         number=number_of(loop),
-        kind=type_name(loop),
+        kind=_kind(loop),
         thread=_thread_name(thread),
         running=bool(read(loop.is_running, errors)),
         closed=bool(read(loop.is_closed, errors)),
@@ -137,9 +131,9 @@ def thread_of(loop: asyncio.AbstractEventLoop) -> int | None:
         return thread
     # uvloop keeps it to itself.
     task = asyncio.current_task(loop)
-    step = frame_of(task.get_coro()) if isinstance(task, asyncio.Task) else None
+    step = frame_of(coroutine_of(task)) if isinstance(task, asyncio.Task) else None
     for ident, frame in sys._current_frames().items():
-        if any(outer is step or _runs_in(outer, loop) for outer in _outwards(frame)):
+        if any(outer is step or _runs_in(outer, loop) for outer in outwards(frame)):
             return ident
     return None
 
@@ -152,20 +146,6 @@ def registered(loop: asyncio.AbstractEventLoop) -> int | None:
         return None
     wakeup = getattr(loop, "_ssock", None)
     return len(watched) - (wakeup is not None and wakeup.fileno() in watched)
-
-
-def executor_info(loop: asyncio.AbstractEventLoop) -> ExecutorInfo | None:
-    """Describe the default executor; None if there is none yet, or it cannot be told."""
-    executor: Any = uv.executor(loop) if uv.is_uvloop(loop) else getattr(loop, "_default_executor", None)
-    if not issubclass(type(executor), ThreadPoolExecutor):
-        return None
-    threads = [thread.ident for thread in list(executor._threads)]
-    frames = sys._current_frames()
-    # Seen, and not taken from _idle_semaphore, which counts too many on 3.11.
-    found = [_work_of(frames[ident]) for ident in threads if ident in frames]
-    running = tuple(name for name in found if name is not None)
-    workers = len(threads)
-    return ExecutorInfo(workers, executor._max_workers, workers - len(running), executor._work_queue.qsize(), running)
 
 
 def read(look: Callable[[], T], errors: list[str]) -> T | None:
@@ -203,6 +183,11 @@ def _runs(loop: asyncio.AbstractEventLoop) -> bool:
     return bool(read(loop.is_running, []))
 
 
+def _kind(loop: asyncio.AbstractEventLoop) -> str:
+    # What it is called in the documentation, and not in the module of this system.
+    return "asyncio.SelectorEventLoop" if type(loop) is asyncio.SelectorEventLoop else type_name(loop)
+
+
 def _number(value: object) -> float | None:
     return float(value) if type(value) in (int, float) else None  # type: ignore[arg-type]
 
@@ -216,7 +201,21 @@ def _thread_name(ident: int | None) -> str:
 
 
 def _ready(loop: asyncio.AbstractEventLoop) -> int | None:
-    return uv.ready(loop) if uv.is_uvloop(loop) else _length(getattr(loop, "_ready", None))
+    if uv.is_uvloop(loop):
+        return uv.ready(loop)
+    ready = getattr(loop, "_ready", None)
+    if ready is None:
+        return None
+    # Both stand among the first that come, where the loop does not answer: aiorepl's calls, and what wakes it for them.
+    ours = sum(_is_ours(handle._callback) for handle in itertools.islice(ready, _FEW))
+    return len(ready) - ours
+
+
+def _is_ours(callback: Any) -> bool:
+    if type(callback) is MethodType and callback.__func__ is _READ_FROM_SELF:
+        return True
+    place = defined_at(callback)
+    return place is not None and place.own
 
 
 def _timers(loop: asyncio.AbstractEventLoop) -> int | None:
@@ -235,31 +234,9 @@ def _length(container: Any) -> int | None:
     return None if container is None else len(container)
 
 
-def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
-    while frame is not None:
-        yield frame
-        frame = frame.f_back
-
-
 def _runs_in(frame: FrameType, loop: asyncio.AbstractEventLoop) -> bool:
     """Tell whether a frame of asyncio's or aiorepl's runs this loop; the locals of others are not touched."""
     if frame.f_code is not asyncio.Runner.run.__code__ and not own_frame(frame.f_code.co_filename):
         return False
     runner = frame.f_locals.get("self")
     return any(getattr(runner, name, None) is loop for name in ("_loop", "loop"))
-
-
-_RUN = concurrent.futures.thread._WorkItem.run.__code__
-
-
-def _work_of(innermost: FrameType) -> str | None:
-    """The name of the function that a worker thread of an executor runs; None if it waits for work."""
-    frame = next((frame for frame in _outwards(innermost) if frame.f_code is _RUN), None)
-    if frame is None:
-        return None
-    item: Any = frame.f_locals.get("self")
-    if hasattr(item, "fn"):
-        return callback_name(item.fn)
-    # Python 3.14 and later keep the function with its arguments.
-    task = getattr(item, "task", None)
-    return callback_name(task[0]) if type(task) is tuple and task else "?"

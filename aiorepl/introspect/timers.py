@@ -8,7 +8,7 @@ from typing import Any
 from aiorepl.introspect import uv
 from aiorepl.introspect.book import BOOK
 from aiorepl.introspect.callbacks import Task, callback_name, defined_at, served_task
-from aiorepl.introspect.chain import frame_of, links, place
+from aiorepl.introspect.chain import coroutine_of, frame_of, links, place
 from aiorepl.introspect.loops import Listing, now, read
 from aiorepl.introspect.values import Frame, Timer
 
@@ -40,7 +40,7 @@ def timers(
 
 def task_place(task: Any) -> Frame | None:
     """Where a task stands in the program's own code; in Python's if it has none."""
-    places = [place(frame) for link in links(task.get_coro()) if (frame := frame_of(link)) is not None]
+    places = [place(frame) for link in links(coroutine_of(task)) if (frame := frame_of(link)) is not None]
     program = [where for where in places if not (where.library or where.own)]
     found = program or places
     return found[-1] if found else None

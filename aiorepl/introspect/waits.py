@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable, Sequence
 from types import CellType, CodeType, CoroutineType, FunctionType, GeneratorType
 from typing import Any, NamedTuple, TypeVar
 
-from aiorepl.introspect.callbacks import callback_name
+from aiorepl.introspect.callbacks import FUTURES, callback_name
 from aiorepl.introspect.chain import bounded
-from aiorepl.introspect.futures import FUTURES, Number, awaited, wait_for_future
+from aiorepl.introspect.futures import Number, awaited, wait_for_future
 from aiorepl.introspect.loops import now
 from aiorepl.introspect.summary import type_name
 from aiorepl.introspect.values import Wait, WaitKind
@@ -36,11 +36,8 @@ class _Call(NamedTuple):
     future: Any
     loop: asyncio.AbstractEventLoop
     number: Number
-
-    @property
-    def parts(self) -> list[Any]:
-        """What the call refers to: its function and code, its arguments, its variables."""
-        return gc.get_referents(self.chain[self.at])
+    # What the call refers to: its function and code, its arguments, its variables.
+    parts: list[Any]
 
     @property
     def name(self) -> str:
@@ -62,8 +59,8 @@ def wait_of(future: object, chain: Sequence[object], loop: asyncio.AbstractEvent
     """
     try:
         for index, link in enumerate(chain):
-            if type(link) is CoroutineType and (handler := _BY_CODE.get(link.cr_code)) is not None:
-                wait = handler(_Call(chain, index, future, loop, number))
+            if type(link) is CoroutineType and (handler := _BY_CODE.get(id(link.cr_code))) is not None:
+                wait = handler(_Call(chain, index, future, loop, number, gc.get_referents(link)))
                 if wait is not None:
                     return wait
         if future is None:
@@ -73,17 +70,16 @@ def wait_of(future: object, chain: Sequence[object], loop: asyncio.AbstractEvent
         return Wait("unknown", error=bounded(f"{type_name(error)}: {BaseException.__str__(error)}"))
 
 
-def _first(parts: Iterable[object], *kinds: type[T]) -> T | None:
-    """The first of these kinds; isinstance() would ask the program's objects what they are."""
+def _first(parts: Iterable[object], kind: type[T] | tuple[type[T], ...]) -> T | None:
     for part in parts:
-        if issubclass(type(part), kinds):
+        if issubclass(type(part), kind):
             return part  # type: ignore[return-value]
     return None
 
 
 # Places in lines that are longer than this are looked up, as going through them for each of their tasks would take as
 # long as the square of their length.
-_LONG = 64
+_LONG = 16
 _MOST_LINES = 32
 _LINES: dict[int, tuple[Callable[[], object], dict[int, int]]] = {}
 
@@ -91,7 +87,10 @@ _LINES: dict[int, tuple[Callable[[], object], dict[int, int]]] = {}
 def _place(waiters: Any, future: object) -> int | None:
     """The place of a future in a line, from 1; None if it is not there any more."""
     if waiters is None or len(waiters) <= _LONG:
-        return next((place for place, one in enumerate(list(waiters or ()), 1) if one is future), None)
+        try:
+            return waiters.index(future) + 1 if waiters else None
+        except ValueError:
+            return None
     reference, places = _LINES.get(id(waiters), (None, {}))
     place = places.get(id(future))
     if reference is None or reference() is not waiters or place is None or not _stands_at(waiters, place, future):
@@ -120,8 +119,11 @@ def _about(kind: type, describe: Callable[[Any, _Call], Wait]) -> Handler:
     """Describe a call by the object of this kind whose method it is."""
 
     def handle(call: _Call) -> Wait | None:
-        found = _first(call.parts, kind)
-        return None if found is None else describe(found, call)
+        for part in call.parts:
+            # isinstance() would ask the program's objects what they are.
+            if issubclass(type(part), kind):
+                return describe(part, call)
+        return None
 
     return handle
 
@@ -161,8 +163,12 @@ def lock_name(condition: object) -> str:
 
 
 def _barrier(barrier: Any, _: _Call) -> Wait:
-    missing = max(0, barrier._parties - barrier._count)
     what = f"{_type_name(type(barrier))}({barrier._parties})"
+    state = barrier._state.value
+    if state in ("draining", "resetting"):
+        # It is not counted yet: those who were let through, or turned away, have to leave first.
+        return Wait("barrier", f"{what}, {state}", id(barrier), known=False)
+    missing = max(0, barrier._parties - barrier._count)
     return Wait("barrier", what, id(barrier), pending=missing, total=barrier._parties, known=False)
 
 
@@ -190,8 +196,9 @@ def _sleep(call: _Call) -> Wait:
 def _time_left(parts: Iterable[object], loop: asyncio.AbstractEventLoop) -> float | None:
     """The time until a timer among these goes off."""
     for part in parts:
+        kind = type(part)
         # uvloop's timers are of no type of asyncio's.
-        if _type_name(type(part)) == "TimerHandle":
+        if kind is asyncio.TimerHandle or _type_name(kind) == "TimerHandle":
             left: float = part.when() - now(loop)  # type: ignore[attr-defined]
             return max(0.0, left)
     return None
@@ -233,7 +240,7 @@ def _cancel_and_wait(call: _Call) -> Wait | None:
 
 def _for_inner(call: _Call, parts: Iterable[object], left: float | None) -> Wait | None:
     # The first argument stands before the call's own future.
-    inner = _first(parts, *FUTURES)
+    inner = _first(parts, FUTURES)
     if inner is None:
         return None
     wait = wait_for_future(inner, call.number)
@@ -243,7 +250,8 @@ def _for_inner(call: _Call, parts: Iterable[object], left: float | None) -> Wait
 
 def _made_for(task: Any) -> str:
     """A task's coroutine, which says more than the name that it gets when it is made by the way."""
-    coroutine = task.get_coro()
+    # Not get_coro(), which crashes on 3.12.0 and 3.12.1 if the task ended in its first step.
+    coroutine = task._coro
     return bounded(coroutine.__qualname__) if type(coroutine) is CoroutineType else bounded(task.get_name())
 
 
@@ -318,7 +326,8 @@ def _descriptor(sock: Any) -> str:
 def _connect(call: _Call) -> Wait:
     name = call.name.rpartition(".")[2]
     address = tuple(value for value in _arguments(call.parts) if type(value) in (str, int))
-    return Wait("connect", name + _from("to", _address(address if len(address) == 2 else None)))
+    word = "of" if name == "getaddrinfo" else "to"
+    return Wait("connect", name + _from(word, _address(address if len(address) == 2 else None)))
 
 
 def _connect_path(call: _Call) -> Wait:
@@ -377,14 +386,20 @@ def _compiled(future: Any, chain: Sequence[object]) -> Wait | None:
     if kind is None:
         return None
     if kind == "socket":
-        # A future of uvloop's own kind, that keeps the socket.
-        sock = _first(vars(future).values() if hasattr(future, "__dict__") else (), socket.socket)
+        sock = _socket_of(future)
         return Wait("socket", name + _descriptor(sock), id(sock) if sock is not None else 0, known=sock is not None)
     if kind == "server":
         server: Any = next((part for part in scope if _type_name(type(part)) == "Server"), None)
         where = _listens(server) if server is not None else ""
         return Wait("server", f"Server.{name}" + where, id(server) if server is not None else 0)
     return Wait(kind, name)
+
+
+def _socket_of(future: object) -> object:
+    """The socket that a future of uvloop's own kind keeps, in a dictionary that it does not show."""
+    parts = gc.get_referents(future)
+    kept = [value for part in parts if type(part) is dict for value in list(part.values())]
+    return _first((*kept, *parts), socket.socket)
 
 
 def _compiled_call(chain: Sequence[object]) -> tuple[str, list[object]]:
@@ -481,7 +496,9 @@ def _table() -> dict[CodeType, Handler]:
     return table
 
 
-_BY_CODE = _table()
+_HANDLERS = _table()
+# By identity, as each hash of a code is made anew from all that it holds; the table above keeps the codes.
+_BY_CODE = {id(code): handler for code, handler in _HANDLERS.items()}
 _BY_NAME: dict[str, WaitKind] = {
     **dict.fromkeys(_SOCKET, "socket"),
     **dict.fromkeys((*_CONNECT, *_CONNECT_PATH, *_CONNECTING), "connect"),

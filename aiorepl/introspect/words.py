@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from aiorepl.introspect.book import BOOK
+from aiorepl.introspect.callbacks import FUTURES
 from aiorepl.introspect.chain import bounded, frame_of, links
 from aiorepl.introspect.failures import in_library, own_frame
-from aiorepl.introspect.futures import FUTURES
 from aiorepl.introspect.values import Wait
 from aiorepl.introspect.waits import wait_of
 

@@ -35,7 +35,7 @@ def _(value: values.CommandList) -> tuple[Block, ...]:
         rows = tuple((command.usage, command.summary) for command in commands)
         blocks += [Rule(group), Table((Column(role="function"), Column()), rows), Lines(("",))]
     blocks += [Rule("beside commands"), Table((Column(role="function"), Column()), _BESIDE)]
-    blocks += [Lines(("", "%help NAME explains a command, with examples"), "dim")]
+    blocks += [Lines(("", "%help NAME explains a command; --json at the end of one gives its answer as JSON"), "dim")]
     return tuple(blocks)
 
 

@@ -4,7 +4,7 @@ import unicodedata
 
 __all__ = ["cells", "fit", "pad", "seconds", "to_ascii", "visible", "wrap"]
 
-_ASCII = str.maketrans({"…": "...", "–": "-", "─": "-", "│": "|", "↵": "\\n", "µ": "u", "±": "+-"})
+_ASCII = str.maketrans({"…": "...", "–": "-", "─": "-", "│": "|", "├": "|", "└": "`", "↵": "\\n", "µ": "u", "±": "+-"})
 
 
 def visible(text: str) -> str:

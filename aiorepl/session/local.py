@@ -34,6 +34,7 @@ from aiorepl.model import (
 from aiorepl.session.interrupts import Interrupts, Raiser
 from aiorepl.session.jobs import CellJob, JobTable, Runs, ShellJob
 from aiorepl.session.pulse import Pulse
+from aiorepl.session.task_count import TaskCount
 from aiorepl.settings import Settings
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class LocalSession:
         self._announcements: asyncio.Queue[Event | None]
         self._watch = UnretrievedWatch(self._tell)
         self._listener = _Listener(self)
+        self._tasks = TaskCount()
         self._pulse = Pulse(lambda: self.host)
         self._interrupts = Interrupts(tell=self._tell, raiser=raiser, abandon=self._abandon)
         self.jobs = JobTable(attend=self._attend, announce=self._announce_end)
@@ -176,18 +178,13 @@ class LocalSession:
     def status(self) -> Status:
         """How the loop is doing."""
         host = self.host
-        try:
-            tasks = len(asyncio.all_tasks(host.loop))
-        except RuntimeError:
-            # Before 3.14 the set of tasks may change while it is copied; the next look will do.
-            tasks = 0
         foreground = self._foreground
         running = Running(self._number, foreground.elapsed, foreground.waits_on()) if foreground else None
         blocked = self._pulse.overdue > _BLOCKED
         return Status(
             loop="closed" if host.loop.is_closed() else "blocked" if blocked else "busy" if running else "idle",
             lag=self._pulse.lag,
-            tasks=tasks,
+            tasks=self._tasks.of(host.loop),
             debug=host.loop.get_debug(),
             jobs=len(self.jobs),
             last_alert=self._last_alert,

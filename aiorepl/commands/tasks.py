@@ -1,0 +1,148 @@
+"""``%tasks``, ``%tree``, ``%task``, ``%where``, ``%why``, ``%stuck`` and ``%locks``: what every task is doing, and why.
+
+Nothing is awaited here but the look itself, so that a cell can call each of these without awaiting it.
+"""
+
+from aiorepl.commands.context import Context
+from aiorepl.commands.registry import command
+from aiorepl.commands.task_graphs import lock_list, task_details, task_tree
+from aiorepl.commands.task_lists import ENDED, SortKey, Tasks, group_tasks, list_tasks
+from aiorepl.commands.task_names import TaskName, find_one
+from aiorepl.commands.task_stacks import group_stacks, locals_of, task_stack
+from aiorepl.commands.task_values import (
+    LockList,
+    Reason,
+    StackGroups,
+    StuckReport,
+    TaskDetails,
+    TaskGroups,
+    TaskStack,
+    TaskTable,
+    TaskTree,
+)
+from aiorepl.errors import CommandError
+from aiorepl.introspect.values import State
+from aiorepl.introspect.why import why as explain
+
+
+@command(
+    group="tasks",
+    aliases=["ps"],
+    examples=[
+        ("%tasks", "every task"),
+        ("%tasks worker* --sort left", "those called so, what ends first at the top"),
+        ("%tasks --group", "10,000 tasks by where they stand"),
+    ],
+)
+async def tasks(
+    context: Context,
+    pattern: str = "",
+    *,
+    state: State | None = None,
+    sort: SortKey = "number",
+    group: bool = False,
+    top: int = 50,
+    all_: bool = False,
+) -> TaskTable | TaskGroups:
+    """List the tasks of the loop with what each waits on.
+
+    An age is known of tasks that were made since aiorepl looks.
+
+    Args:
+        pattern: A number, a name, or a glob for names and coroutines.
+        state: Only those in this state; the last three have ended and are still referred to.
+        sort: By what; "age" has the oldest first, "left" what ends first.
+        group: Merge tasks that stand in the same place, the largest group first.
+        top: How many rows at most.
+        all_: Those of aiorepl, the cell that asks, and those that have ended too.
+    """
+    snapshot = await context.inspector.snapshot(holders=True, ended=all_ or state in ENDED)
+    if group:
+        return group_tasks(snapshot, pattern, state=state, top=top, own=all_)
+    return list_tasks(snapshot, pattern, state=state, sort=sort, top=top, own=all_)
+
+
+@command(group="tasks", aliases=["pstree"])
+async def tree(context: Context, task: TaskName | None = None) -> TaskTree:
+    """Draw who awaits whom, and whose TaskGroup each is in.
+
+    A task that is awaited by several is drawn once and referred to after that; so is one that awaits itself
+    through others.
+
+    Args:
+        task: Only this one and what it awaits.
+    """
+    seen = Tasks(await context.inspector.snapshot())
+    return task_tree(seen, None if task is None else find_one(seen.snapshot, task).number)
+
+
+@command(group="tasks")
+async def task(context: Context, task: TaskName) -> TaskDetails:
+    """Tell everything about one task.
+
+    Args:
+        task: Its number or name; one that has ended will do, as long as something refers to it.
+    """
+    seen = Tasks(await context.inspector.snapshot(ended=True, context=True))
+    return task_details(seen, find_one(seen.snapshot, task))
+
+
+@command(
+    group="tasks",
+    examples=[
+        ("%where 7", "the await chain of task 7, with source"),
+        ("%where 7 --locals", "and the variables of each frame"),
+        ("%where --group", "the stacks of all tasks, equal ones merged"),
+    ],
+)
+async def where(
+    context: Context, task: TaskName | None = None, *, locals_: bool = False, group: bool = False
+) -> TaskStack | StackGroups:
+    """Show where a task stands, from its coroutine to the innermost await.
+
+    Args:
+        task: Its number or name.
+        locals_: The variables of each frame too. Only builtin values are shown, as any other repr could run code. Up to
+            Python 3.12, what they hold now may live as long as their frame.
+        group: The stacks of all tasks instead, equal ones merged, the most frequent first.
+    """
+    if group:
+        return group_stacks(await context.inspector.snapshot(holders=False))
+    if task is None:
+        raise CommandError("which task? %where takes a number or a name; %where --group shows all stacks")
+    seen = Tasks(await context.inspector.snapshot(ended=True))
+    info = find_one(seen.snapshot, task)
+    if not locals_:
+        return task_stack(seen, info)
+    found, _ = await context.inspector.call(lambda: locals_of(info.number))
+    return task_stack(seen, info, found)
+
+
+@command(group="tasks")
+async def why(context: Context, task: TaskName) -> Reason:
+    """Explain in a few sentences why a task is not finished.
+
+    Args:
+        task: Its number or name.
+    """
+    seen = Tasks(await context.inspector.snapshot(ended=True))
+    info = find_one(seen.snapshot, task)
+    return Reason(seen.view([info]), seen.row(info), explain(seen.snapshot, info.number))
+
+
+@command(group="tasks")
+async def stuck(context: Context) -> StuckReport:
+    """Look for what is wrong, worst first, with what to do about it.
+
+    Deadlocks, waits that nothing can end, tasks that nobody holds, that did not end when they were cancelled, or whose
+    exception nobody has seen, full queues, a busy executor, and coroutines that pile up.
+    """
+    seen = Tasks(await context.inspector.snapshot())
+    found = await context.inspector.findings()
+    return StuckReport(seen.view([info for info in seen.snapshot.tasks if not info.own]), found)
+
+
+@command(group="tasks")
+async def locks(context: Context) -> LockList:
+    """List the locks, queues and the like that tasks hold or wait on, those with the most waiters first."""
+    return lock_list(Tasks(await context.inspector.snapshot()))
