@@ -67,7 +67,31 @@ FETCH = (
     line(""),
 )
 
+TRANSFER = (
+    line("async def transfer(source, target):"),
+    line("async with source:"),
+    line("await asyncio.sleep(.5)"),
+    line("async with target:"),
+    line("print('done')"),
+    line(""),
+)
+
 SCENARIOS = (
+    Scenario(
+        "stuck",
+        "a deadlock",
+        (
+            line("mine, yours = asyncio.Lock(), asyncio.Lock()"),
+            *TRANSFER,
+            line("both = ('there', mine, yours), ('back', yours, mine)"),
+            line("tasks = [asyncio.create_task(transfer(a, b), name=n) for n, a, b in both]"),
+            line("await asyncio.sleep(1)"),
+            line("%tasks"),
+            line("%why there"),
+            line("%stuck"),
+        ),
+        rows=34,
+    ),
     Scenario(
         "session",
         "aiorepl",

@@ -41,7 +41,7 @@ def test_a_command_knows_what_it_takes() -> None:
 
 
 def test_any_commands_answer_can_be_had_as_json() -> None:
-    _, who, tasks = type_lines("answer = 42", "%who --json", "%tasks --all --json")
+    _, who, tasks = type_lines("answer = 42", "%who --json", "%tasks --json")
     (output,) = [event for event in who.events if isinstance(event, Output)]
     assert json.loads(output.text) == {"names": [{"name": "answer", "type_name": "int", "summary": "42"}]}
     (output,) = [event for event in tasks.events if isinstance(event, Output)]

@@ -137,7 +137,7 @@ _SYNC_CODES = frozenset(
 
 
 class _Gauge:
-    """An object that only the search itself refers to, so that what refers to it, and how often, is the search's own."""
+    """What only the search itself refers to: whatever refers to it, and as often as it does, is the search's own."""
 
 
 def _reached_only_by(waiting: set[int], wanted: list[object]) -> bool:

@@ -15,7 +15,7 @@ from types import CellType, CodeType, CoroutineType, FunctionType, GeneratorType
 from typing import Any, NamedTuple, TypeVar
 
 from aiorepl.introspect.callbacks import FUTURES, callback_name
-from aiorepl.introspect.chain import bounded
+from aiorepl.introspect.chain import bounded, coroutine_of
 from aiorepl.introspect.futures import Number, awaited, wait_for_future
 from aiorepl.introspect.loops import now
 from aiorepl.introspect.summary import type_name
@@ -250,8 +250,7 @@ def _for_inner(call: _Call, parts: Iterable[object], left: float | None) -> Wait
 
 def _made_for(task: Any) -> str:
     """A task's coroutine, which says more than the name that it gets when it is made by the way."""
-    # Not get_coro(), which crashes on 3.12.0 and 3.12.1 if the task ended in its first step.
-    coroutine = task._coro
+    coroutine = coroutine_of(task)
     return bounded(coroutine.__qualname__) if type(coroutine) is CoroutineType else bounded(task.get_name())
 
 
