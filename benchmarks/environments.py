@@ -30,6 +30,7 @@ CACHE = ROOT / ".benchmarks-env"
 REQUIREMENTS: Mapping[str, tuple[str, ...]] = {
     "checkout": (str(ROOT),),
     "peers": ("ipython", "ptpython"),
+    "stackscope": ("stackscope", "typing_extensions"),  # which stackscope uses and does not name
     "driver": ("pyte",),
 }
 
@@ -84,6 +85,7 @@ def versions(python: str) -> dict[str, str]:
         ("ipython", "peers"),
         ("ptpython", "peers"),
         ("prompt_toolkit", "peers"),
+        ("stackscope", "stackscope"),
     )
     ask = "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))"
     return {package: _output(str(places[place]), "-c", ask, package) for package, place in packages}

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["ROWS", "Row", "Target", "table"]
+__all__ = ["LOOKING_ROWS", "ROWS", "Row", "Target", "table"]
 
 SCALES = {"ms": 1000, "MiB": 1, "%": 100}
 NOT_MEASURED = "–"
@@ -55,10 +55,26 @@ ROWS = (
     Row("memory", "peak memory at the prompt", unit="MiB", targets=(Target(1.0, (IPYTHON,)),)),
 )
 
+LOOKING_ROWS = (
+    Row("crowd", "100,000 waiting tasks, time to answer", targets=(Target(1000),)),
+    Row("gap", "longest gap of a 1 ms ticker on their loop meanwhile"),
+    Row("gap-without", "the same while nobody looks"),
+    Row("gap-added", "the difference", targets=(Target(2),)),
+    Row("memory-of-crowd", "memory of that snapshot", unit="MiB", targets=(Target(100),)),
+    Row("memory-peak", "the most while it is made", unit="MiB"),
+    Row("deep-owners", "1,000 tasks four frames deep, with waits and owners", targets=(Target(15),)),
+    Row("deep", "the same without owners", targets=(Target(4),)),
+)
+
 
 def table(results: Results, programs: Sequence[str], rows: Sequence[Row] = ROWS) -> str:
-    """Return the results as a Markdown table: a column for each program, then target and verdict."""
+    """Return the results as a Markdown table: a column for each program, then target and verdict.
+
+    Empty if nothing of it was measured.
+    """
     body = [_line(row, results, programs) for row in rows if any((row.series, name) in results for name in programs)]
+    if not body:
+        return ""
     head = ["", *programs, "target", "measured", ""]
     rule = ["---", *["---:"] * len(programs), "---", "---:", "---"]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, rule, *body])

@@ -12,11 +12,19 @@ from collections.abc import Sequence
 
 from benchmarks import environments
 from benchmarks.environments import Program
+from benchmarks.looking import LOOKING, TOOLS
 from benchmarks.measures import MEASURES, Bench, Measure, start
-from benchmarks.report import table
+from benchmarks.report import LOOKING_ROWS, ROWS, Row, table
 from benchmarks.terminal import ProgramEnded, TimedOut
 
 __all__ = ["UnknownMeasure", "run"]
+
+
+# A table for each kind of thing that is measured, and what it is measured in.
+TABLES: tuple[tuple[Sequence[Row], Sequence[Program]], ...] = (
+    (ROWS, environments.PROGRAMS),
+    (LOOKING_ROWS, TOOLS),
+)
 
 
 class UnknownMeasure(Exception):
@@ -41,30 +49,32 @@ class Results:
 
 
 def run(python: str, repeat: int, only: Sequence[str] | None = None) -> str:
-    """Return the table with the conditions it holds under.
+    """Return the tables with the conditions they hold under.
 
     Raises:
         UnknownMeasure: If ``only`` names one that there is not.
     """
     results = Results()
-    chosen = [_measure(name) for name in only] if only else MEASURES
+    chosen = [_measure(name) for name in only] if only else (*MEASURES, *LOOKING)
     bench = Bench(environments.interpreters(python))
     try:
-        _warm_up(bench)
+        if not set(LOOKING).issuperset(chosen):
+            _warm_up(bench)
         for measure in chosen:
             _rounds(bench, measure, repeat, results)
     finally:
         bench.close()
-    text = table(results.samples, [program.name for program in environments.PROGRAMS])
+    tables = [table(results.samples, [one.name for one in programs], rows) for rows, programs in TABLES]
+    text = "\n\n".join(one for one in tables if one)
     failures = "".join(f"- {line}\n" for line in dict.fromkeys(results.failures))
     return f"{text}\n\n{failures}{_conditions(python, repeat)}\n"
 
 
 def _measure(name: str) -> Measure:
-    for measure in MEASURES:
+    for measure in (*MEASURES, *LOOKING):
         if measure.name == name:
             return measure
-    raise UnknownMeasure(f"no measure {name!r}; there are {', '.join(measure.name for measure in MEASURES)}")
+    raise UnknownMeasure(f"no measure {name!r}; there are {', '.join(one.name for one in (*MEASURES, *LOOKING))}")
 
 
 def _warm_up(bench: Bench) -> None:

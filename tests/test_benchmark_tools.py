@@ -7,7 +7,8 @@ import pytest
 
 pytest.importorskip("pty")
 
-from benchmarks.report import Row, Target, figure, table
+from benchmarks.inside import looking
+from benchmarks.report import LOOKING_ROWS, Row, Target, figure, table
 from benchmarks.terminal import ProgramEnded, Terminal, TimedOut, environment
 
 ASK_FOR_CURSOR = r"""
@@ -107,3 +108,18 @@ def test_programs_find_no_settings_of_the_person_who_measures(tmp_path: Path) ->
         "XDG_DATA_HOME",
         "XDG_CACHE_HOME",
     }
+
+
+def test_table_of_what_was_not_measured_is_empty() -> None:
+    assert table({("start", "aiorepl"): [0.2]}, ["aiorepl"], [Row("unasked", "not measured in this run")]) == ""
+
+
+@pytest.mark.parametrize("measure", looking.MEASURES)
+def test_what_is_measured_of_a_look_has_its_row(measure: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looking, "CROWD", 20)
+    monkeypatch.setattr(looking, "DEEP", 20)
+    monkeypatch.setattr(looking, "QUIET", 0.01)
+    samples = looking.MEASURES[measure]("aiorepl")
+    assert samples
+    assert samples.keys() <= {row.series for row in LOOKING_ROWS}
+    assert all(isinstance(figure, float) for figures in samples.values() for figure in figures)

@@ -242,8 +242,8 @@ def test_every_example_can_be_typed() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("%help ti", ["%help time", "%help timeit"]),
-        ("%help %ti", ["%help %time", "%help %timeit"]),
+        ("%help timei", ["%help timeit"]),
+        ("%help %timei", ["%help %timeit"]),
         ("%set the", ["%set theme"]),
         ("%set theme l", ["%set theme light"]),
         ("%set mouse o", ["%set mouse on", "%set mouse off"]),

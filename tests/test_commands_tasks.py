@@ -245,13 +245,13 @@ def test_everything_on_a_task_names_those_around_it() -> None:
         seen(
             task(1),
             task(2, parent=1, wait=Wait("lock", key=5, holders=(3,))),
-            task(3, parent=99, wait=Wait("task", tasks=(2,))),
+            task(3, parent=999999, wait=Wait("task", tasks=(2,))),
         )
     )
     two, three = (task_details(tasks, tasks.by_number[number]) for number in (2, 3))
     assert (two.parent, [ref.number for ref in two.holders]) == (TaskRef(1, "Task-1", "work", at(10)), [3])
     assert [ref.number for ref in two.awaited_by] == [3]
-    assert ([ref.number for ref in three.awaits], three.parent) == ([2], TaskRef(99, "task 99"))
+    assert ([ref.number for ref in three.awaits], three.parent) == ([2], TaskRef(999999, "task 999999"))
 
 
 def test_a_tree_is_bounded_and_leaves_out_what_is_aiorepls_own() -> None:
@@ -477,11 +477,11 @@ def test_cancel_refuses_what_has_ended_and_names_nothing() -> None:
         "a = await begin('alpha', sleeper); a.cancel(); _ = await asyncio.wait([a])",
         "%cancel alpha",
         "%cancel",
-        "%cancel 99",
+        "%cancel 999999",
     )
     assert ended.error.endswith(" alpha has ended already: cancelled")
     assert nothing.error == "which task? %cancel takes numbers, names or globs; %tasks lists them"
-    assert unknown.error == "no task '99'; %tasks lists them"
+    assert unknown.error == "no task '999999'; %tasks lists them"
 
 
 RING = """

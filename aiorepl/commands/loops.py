@@ -31,7 +31,7 @@ add_kind(LoopNumber, Kind(int, "a loop's number in %loops", _choices, placeholde
 
 @command(group="tasks")
 async def loop(context: Context) -> LoopDetails:
-    """Tell all about the loop: what it has to do, its thread, timers, executor and debug mode."""
+    """Tell what the loop has to do, its thread, executor and debug mode."""
     chosen = context.inspector.loop
     info, outside = await context.inspector.call(partial(found.loop_info, chosen))
     info = _counted(info, chosen)
@@ -44,7 +44,7 @@ async def loop(context: Context) -> LoopDetails:
     examples=[("%loops", "every loop of the process"), ("%loops 2", "%tasks, %why and all others look at loop 2")],
 )
 def loops(context: Context, number: LoopNumber | None = None) -> LoopList:
-    """List the loops that run in the process, or choose the one that the commands look at.
+    """List the loops of the process, or choose one to look at.
 
     Cells go on running where they did.
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from aiorepl.commands.task_lists import Tasks
 from aiorepl.commands.task_values import LockList, LockRow, TaskDetails, TaskTree, TreeRow
+from aiorepl.introspect.deadlock import CANCELS
 from aiorepl.introspect.graph import tree
 from aiorepl.introspect.values import Held, TaskInfo, WaitKind
 
@@ -18,9 +19,8 @@ _NAMED = 20
 _SYNC: frozenset[WaitKind] = frozenset(
     ("lock", "semaphore", "event", "condition", "barrier", "queue.get", "queue.put", "queue.join")
 )
-# A task in such a wait is cancelled with what it awaits; and the other way round, it cancels that.
+# A task in such a wait is cancelled with what it awaits (and in those of CANCELS the other way round).
 _RAISES: frozenset[WaitKind] = frozenset(("task", "gather", "wait_for", "as_completed", "shield"))
-_CANCELS: frozenset[WaitKind] = frozenset(("task", "gather", "wait_for", "taskgroup"))
 
 
 def task_details(tasks: Tasks, info: TaskInfo) -> TaskDetails:
@@ -86,7 +86,7 @@ def ending_with(tasks: Tasks, numbers: Iterable[int]) -> list[int]:
     while pending:
         number = pending.pop(0)
         wait = tasks.by_number[number].wait if number in tasks.by_number else None
-        down = wait.tasks if wait and wait.kind in _CANCELS and number in passing else ()
+        down = wait.tasks if wait and wait.kind in CANCELS and number in passing else ()
         passing.update(down, children[number])
         for other in (*down, *children[number], *awaiting[number]):
             if other not in ending:

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Literal, get_args
 
 from aiorepl.commands.task_values import Blocked, GroupRow, TaskGroups, TaskRef, TaskRow, TaskTable, View
+from aiorepl.introspect.book import BOOK
 from aiorepl.introspect.values import Frame, LoopSnapshot, Stack, State, TaskInfo, Wait
 from aiorepl.introspect.words import wait_words
 
@@ -40,9 +41,9 @@ class Tasks:
         self.by_number = {info.number: info for info in snapshot.tasks}
 
     def name(self, number: int) -> str:
-        """What a task is called; one that is not in the snapshot by its number."""
+        """What a task is called, or was; one that nobody has ever looked at is called by its number."""
         info = self.by_number.get(number)
-        return info.name if info else f"task {number}"
+        return info.name if info else BOOK.name_of(number) or f"task {number}"
 
     def ref(self, number: int, place: Frame | None = None) -> TaskRef:
         """A task in a word or two, and the line where it stands unless another one is given."""

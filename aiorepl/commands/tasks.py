@@ -21,6 +21,7 @@ from aiorepl.commands.task_values import (
     TaskTree,
 )
 from aiorepl.errors import CommandError
+from aiorepl.introspect.look import Pause
 from aiorepl.introspect.values import State
 from aiorepl.introspect.why import why as explain
 
@@ -61,12 +62,17 @@ async def tasks(
         all_: Those of aiorepl, the cell that asks, and those that have ended too.
     """
     ended = all_ or state in ENDED
-    snapshot = await context.inspector.snapshot(holders=False, ended=ended)
-    if len(snapshot.tasks) <= _FEW:
-        snapshot = await context.inspector.snapshot(ended=ended)
-    if group:
-        return group_tasks(snapshot, pattern, state=state, top=top, own=all_)
-    return list_tasks(snapshot, pattern, state=state, sort=sort, top=top, own=all_)
+    with Pause():
+        snapshot = await context.inspector.snapshot(holders=False, ended=ended)
+        if len(snapshot.tasks) <= _FEW:
+            snapshot = await context.inspector.snapshot(ended=ended)
+        try:
+            if group:
+                return group_tasks(snapshot, pattern, state=state, top=top, own=all_)
+            return list_tasks(snapshot, pattern, state=state, sort=sort, top=top, own=all_)
+        finally:
+            # Gone before the collector goes on, which would otherwise begin with it.
+            del snapshot
 
 
 @command(group="tasks", aliases=["pstree"])
@@ -151,5 +157,8 @@ async def stuck(context: Context) -> StuckReport:
 
 @command(group="tasks")
 async def locks(context: Context) -> LockList:
-    """List the locks, queues and the like that tasks hold or wait on, those with the most waiters first."""
+    """List what tasks hold and wait on: locks, queues and the like.
+
+    Those with the most waiters come first.
+    """
     return lock_list(Tasks(await context.inspector.snapshot()))

@@ -102,7 +102,11 @@ class Book:
         """Note that a task has been made just now, at this place and by that task."""
         entry = self.entry(task)
         entry.made, entry.born = time.monotonic(), born
-        entry.parent = None if parent is None else self.number_of(parent)
+        if parent is not None:
+            maker = self.entry(parent)
+            entry.parent = maker.number
+            # It may be gone when somebody asks who made this one.
+            maker.name = maker.name or parent.get_name()  # type: ignore[attr-defined]
         return entry
 
     def knows(self, task: Task) -> bool:
@@ -114,6 +118,13 @@ class Book:
         """Return the task of a number, running or ended, if it is still there."""
         entry = self._by_number.get(number)
         return entry() if entry is not None else None
+
+    def name_of(self, number: int) -> str:
+        """Return what the task of a number was called when it was last looked at; empty if it never was."""
+        entry = self._by_number.get(number)
+        if entry is not None:
+            return entry.name
+        return next((gone.name for gone in self._gone if gone.number == number), "")
 
     def tasks(self) -> Iterator[Task]:
         """The tasks that are in the book and still there, running or ended, by number."""

@@ -52,7 +52,8 @@ def links(awaitable: object) -> list[object]:
         kind = type(current)
         if kind is CoroutineType:
             found.append(current)
-            current = current.cr_await
+            # Of what executes, 3.11 and 3.12 look for that on a stack that is not there, and may crash.
+            current = None if current.cr_running else current.cr_await
             continue
         if kind is _FutureIter:
             # What a future's __await__ returns refers to nothing else.
@@ -67,9 +68,9 @@ def links(awaitable: object) -> list[object]:
             continue
         found.append(current)
         if kind is GeneratorType:
-            current = current.gi_yieldfrom or _driven(current)
+            current = (None if current.gi_running else current.gi_yieldfrom) or _driven(current)
         elif kind is AsyncGeneratorType:
-            current = current.ag_await
+            current = _awaited_by_generator(current)
         else:
             current = _awaited_by_other(current)
     return found
@@ -168,6 +169,13 @@ def _behind(awaitable: object) -> object:
         if type(referent).__name__ in OPAQUE:
             return referent
     return None
+
+
+def _awaited_by_generator(generator: "AsyncGeneratorType[Any, Any]") -> object:
+    """What an asynchronous generator awaits; None if it executes, as then 3.11 and 3.12 may crash."""
+    frame = generator.ag_frame
+    # ``ag_running`` is also true of one that is suspended in an await.
+    return None if frame is None or frame.f_back is not None else generator.ag_await
 
 
 def _driven(generator: "GeneratorType[Any, Any, Any]") -> object:

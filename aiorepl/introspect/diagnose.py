@@ -8,8 +8,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from aiorepl.introspect.deadlock import dead_tasks
 from aiorepl.introspect.graph import circles, edges
-from aiorepl.introspect.values import Edge, Finding, LoopSnapshot, TaskInfo, Wait, WaitKind
+from aiorepl.introspect.values import Edge, Finding, LoopSnapshot, TaskInfo
 from aiorepl.introspect.why import a_or_an, line_of, own_place, task_words
 
 __all__ = ["Facts", "counts", "findings"]
@@ -18,11 +19,8 @@ __all__ = ["Facts", "counts", "findings"]
 _NAMED = 10
 # So many tasks of one coroutine at one place are a crowd; if there are more of them than before, a growing one.
 _CROWD = 200
-# Seconds for which a task that was asked to end may clean up.
-_CLEANING = 5.0
-
-# Waits that end with the first of several; all others need every task that they name.
-_ANY: frozenset[WaitKind] = frozenset(("as_completed", "semaphore"))
+# Seconds for which a state may last that is a passing one in a healthy program: a full queue, a task that cleans up.
+_PATIENCE = 5.0
 
 Place = tuple[str, str]
 
@@ -76,7 +74,7 @@ class _Ward:
 
     def deadlocks(self) -> Iterable[Finding]:
         """Tasks that wait for each other, with nothing that could end it."""
-        dead = self._dead()
+        dead = dead_tasks(self.snapshot)
         within = [edge for number in dead for edge in self.outgoing[number] if edge.target in dead]
         for circle in circles(within):
             tasks = tuple(edge.waiter for edge in circle)
@@ -134,28 +132,29 @@ class _Ward:
             yield Finding("full-queue", 2, title, evidence, advice, tuple(info.number for info in waiting))
 
     def busy_executor(self) -> Iterable[Finding]:
-        """An executor whose threads are all taken while more work waits."""
+        """An executor whose threads are all taken while calls wait for one, and have waited for long."""
         executor = self.snapshot.loop.executor
-        if executor is None or executor.queued == 0 or executor.idle != 0 or executor.workers < executor.limit:
+        waiting = [info for info in self._others() if info.wait and info.wait.started is False and _lasts(info)]
+        if executor is None or not waiting or executor.queued == 0 or executor.workers < executor.limit:
             return
         running = Counter(executor.running)
         evidence = tuple(f"{count} in {name}" for name, count in running.most_common(_NAMED))
         title = f"all {executor.workers} threads work and {executor.queued:,} calls wait"
         advice = "Give the loop an executor with more threads, or run fewer calls at a time."
-        yield Finding("busy-executor", 2, title, evidence, advice)
+        yield Finding("busy-executor", 2, title, evidence, advice, tuple(info.number for info in waiting))
 
     def swallowed(self) -> Iterable[Finding]:
         """Tasks that were asked to end and have been waiting since."""
         for info in self._others():
-            if info.state == "cancelling" and info.wait is not None and (info.seen or 0.0) >= _CLEANING:
+            if info.state == "cancelling" and info.wait is not None and _lasts(info):
                 title = f"{task_words(info)} was asked to end, and has waited {info.seen:.0f} s since"
                 advice = "Let CancelledError pass on: after cleaning up, raise it again."
                 yield Finding("swallowed-cancel", 2, title, (self._stands(info),), advice, (info.number,))
 
     def unretrieved(self) -> Iterable[Finding]:
-        """Tasks that failed, with nobody to learn of it."""
+        """Tasks that failed, with nobody to learn of it for long."""
         for info in self._others():
-            if info.state == "failed" and info.outcome.endswith("retrieved it"):
+            if info.state == "failed" and info.outcome.endswith("retrieved it") and _lasts(info):
                 title = f"{task_words(info)} failed with {info.outcome.partition(';')[0]}"
                 born = (f"made at {line_of(info.born)}",) if info.born else ()
                 advice = "Await the task, or put it into a TaskGroup."
@@ -188,35 +187,6 @@ class _Ward:
 
     def _others(self) -> list[TaskInfo]:
         return [info for info in self.snapshot.tasks if not info.own]
-
-    def _dead(self) -> set[int]:
-        """The tasks that can never go on: take away, again and again, whoever can."""
-        dead = {
-            number
-            for number, found in self.outgoing.items()
-            if found and not self.tasks[number].timeouts and self._of(number).left is None
-        }
-        changed = True
-        while changed:
-            able = {number for number in dead if not self._held_up(number, dead)}
-            dead -= able
-            changed = bool(able)
-        return dead
-
-    def _held_up(self, number: int, dead: set[int]) -> bool:
-        """Tell whether a task needs somebody who can never go on."""
-        wait = self._of(number)
-        targets = [edge.target for edge in self.outgoing[number]]
-        needs_all = wait.kind not in _ANY and wait.what != "FIRST_COMPLETED"
-        if needs_all:
-            return any(target in dead for target in targets)
-        everyone_is_seen = wait.kind == "semaphore" or wait.pending in (None, len(targets))
-        return everyone_is_seen and all(target in dead for target in targets)
-
-    def _of(self, number: int) -> Wait:
-        wait = self.tasks[number].wait
-        assert wait is not None
-        return wait
 
     def _edge_words(self, edge: Edge) -> str:
         waiter, target = self.tasks[edge.waiter], self.tasks[edge.target]
@@ -258,8 +228,8 @@ def _deadlock_advice(circle: tuple[Edge, ...]) -> str:
 
 
 def _lasts(info: TaskInfo) -> bool:
-    """Tell whether a task has been seen at two looks in the very same wait."""
-    return info.seen is not None and info.seen >= 1.0
+    """Tell whether a task has been seen in the very same state for long."""
+    return info.seen is not None and info.seen >= _PATIENCE
 
 
 def _plural(word: str, things: list[TaskInfo]) -> str:

@@ -1,19 +1,22 @@
 """What findings rest on beside a snapshot, gathered from the live loop."""
 
 import asyncio
+import itertools
 import signal
 import threading
+import weakref
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 from aiorepl.introspect.book import BOOK
+from aiorepl.introspect.deadlock import time_limits
 from aiorepl.introspect.diagnose import Facts, Place
 from aiorepl.introspect.graph import awaited_by
-from aiorepl.introspect.referrers import dropped_tasks, lost_waits
+from aiorepl.introspect.referrers import MOST, dropped_tasks, is_lost
 from aiorepl.introspect.values import LoopSnapshot, TaskInfo, WaitKind
 
-__all__ = ["gather_facts"]
+__all__ = ["gather_facts", "gathering"]
 
 # Kinds of waits that somebody ends who has the thing at hand.
 _ENDED_BY_HAND: frozenset[WaitKind] = frozenset(
@@ -28,30 +31,71 @@ def gather_facts(
 ) -> Facts:
     """Look for waits that nothing can end and for tasks that nobody keeps; on the loop's own thread.
 
-    Where there is something to look for it holds that thread while it goes through all objects of the process.
+    Where there is something to look for it holds that thread while it goes through all objects of the process, up to
+    twenty times; ``gathering`` lets the loop go on in between.
     """
-    there = {info.number: info for info in snapshot.tasks}
-    groups = [[task for n in group if (task := _task(n)) is not None] for group in _groups(snapshot, there)]
-    lost = [BOOK.number_of(task) for task in lost_waits(group for group in groups if group)]
+    steps = gathering(loop, snapshot, before)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            facts: Facts = stop.value
+            return facts
+
+
+def gathering(
+    loop: asyncio.AbstractEventLoop, snapshot: LoopSnapshot, before: Mapping[Place, int] | None = None
+) -> Generator[None, None, Facts]:
+    """The same in steps between which the loop may go on; the generator returns the facts."""
+    # First, as the groups refer to tasks.
     dropped = [BOOK.number_of(task) for task in dropped_tasks(_tasks(snapshot))]
-    return Facts(tuple(lost), tuple(dropped), _alone(loop), before or {})
+    yield
+    there = {info.number: info for info in snapshot.tasks}
+    lost: list[int] = []
+    for numbers in itertools.islice(_groups(snapshot, there), MOST):
+        # Those that have gone on since the look are not waiting for that any more.
+        group = [task for number in numbers if (task := _task(number)) is not None and _still_waits(task)]
+        if len(group) == len(numbers) and is_lost(group):
+            lost.append(numbers[0])
+        del group
+        yield
+    # One that is sure to be woken is sure to be kept until then.
+    return Facts(tuple(lost), tuple(set(dropped).intersection(lost)), _alone(loop), before or {})
+
+
+def _still_waits(task: Any) -> bool:
+    """Tell whether a task waits for the very future that it waited for when it was looked at."""
+    seen: Any = BOOK.entry(task).stands
+    return isinstance(seen, weakref.ref) and seen() is task._fut_waiter
 
 
 def _groups(snapshot: LoopSnapshot, there: Mapping[int, TaskInfo]) -> Iterator[list[int]]:
     """For each thing that somebody has to end the wait for: its waiters, and those that only wait for these."""
     waiters: defaultdict[int, list[int]] = defaultdict(list)
+    children: defaultdict[int, set[int]] = defaultdict(set)
     for info in snapshot.tasks:
+        if info.grouped and info.parent is not None:
+            children[info.parent].add(info.number)
         wait = info.wait
         if wait is not None and wait.kind in _ENDED_BY_HAND and not (wait.holders or info.own):
             waiters[wait.key].append(info.number)
     above = awaited_by(snapshot)
+    limits = time_limits(snapshot)
     for key, numbers in waiters.items():
-        if not key or any(there[number].timeouts for number in numbers):
-            continue
-        group = list(numbers)
-        for number in group:
-            group += [upper for upper in above.get(number, ()) if upper not in group and _needs_all(there[upper])]
-        yield group
+        group = dict.fromkeys(numbers)
+        remaining = list(numbers)
+        while remaining:
+            found = {upper for upper in above.get(remaining.pop(), ()) if _needs_all(there[upper])} - group.keys()
+            group |= dict.fromkeys(found)
+            remaining += found
+        if key and limits.keys().isdisjoint(group) and _ends_together(group, there, children):
+            yield list(group)
+
+
+def _ends_together(group: Mapping[int, None], there: Mapping[int, TaskInfo], children: Mapping[int, set[int]]) -> bool:
+    """Tell whether these are in no TaskGroup with others, one of which may fail, and so end them."""
+    parents = {info.parent for number in group if (info := there[number]).grouped and info.parent is not None}
+    return all(parent in group and children[parent] <= group.keys() for parent in parents)
 
 
 def _needs_all(info: TaskInfo) -> bool:

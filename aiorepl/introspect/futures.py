@@ -81,7 +81,7 @@ def _wait_for_inner(future: Any, number: Number) -> Wait:
     if issubclass(kind, _GATHERING):
         found = awaited(future._children, number)
         return Wait("gather", "gather", 0, found.tasks, None, found.pending, found.total, known=found.known)
-    source = _cell(future._callbacks, _CHECK_CANCEL, "source")
+    source = _cell(_first_callbacks(future), _CHECK_CANCEL, "source")
     wait = _wait_for_source(source, number) if source is not None else None
     return wait or Wait("future", "a future", id(future), known=False)
 
@@ -97,8 +97,7 @@ def _wait_for_source(source: Any, number: Number) -> Wait | None:
     if not issubclass(type(source), concurrent.futures.Future):
         return None
     # asyncio.run_coroutine_threadsafe: a task of another loop.
-    entries = [(callback,) for callback in list(source._done_callbacks)]
-    task = _cell(entries, _CHECK_CANCEL, "source")
+    task = _cell(list(source._done_callbacks), _CHECK_CANCEL, "source")
     if issubclass(type(task), TASKS):
         return _wait_for_task(task, number)
     function = _function_of(source)
@@ -109,9 +108,9 @@ def _wait_for_source(source: Any, number: Number) -> Wait | None:
 
 def _unshielded(future: Any) -> Any:
     seen: set[int] = set()
-    while id(future) not in seen and issubclass(type(future), FUTURES):
+    while id(future) not in seen and issubclass(type(future), FUTURES) and not issubclass(type(future), TASKS):
         seen.add(id(future))
-        inner = _cell(future._callbacks, _SHIELD, "inner")
+        inner = _cell(_first_callbacks(future), _SHIELD, "inner")
         if inner is None:
             break
         future = inner
@@ -126,9 +125,24 @@ _SHIELD = _nested(asyncio.shield, "_outer_done_callback")
 _CHECK_CANCEL = _nested(asyncio.futures._chain_future, "_call_check_cancel")  # type: ignore[attr-defined]
 
 
-def _cell(callbacks: Iterable[Any] | None, code: CodeType, variable: str) -> Any:
+def _first_callbacks(future: Any) -> Iterator[object]:
+    """The first callbacks of a future: whoever makes one for somebody else adds its own before it hands it out.
+
+    Not by ``_callbacks``, which copies all of them for each of the tasks that wait for the future.
+    """
+    for part in gc.get_referents(future):
+        if type(part) is FunctionType:
+            yield part
+        elif type(part) is list:
+            yield from (entry[0] for entry in part[:_FIRST] if type(entry) is tuple and entry)
+
+
+_FIRST = 2
+
+
+def _cell(callbacks: Iterable[Any], code: CodeType, variable: str) -> Any:
     """The value of a variable of the first callback that was made from this code; None if there is no such."""
-    for callback, *_ in callbacks or ():
+    for callback in callbacks:
         if type(callback) is FunctionType and callback.__code__ is code and callback.__closure__:
             try:
                 return callback.__closure__[code.co_freevars.index(variable)].cell_contents

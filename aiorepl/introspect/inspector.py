@@ -7,13 +7,16 @@ from typing import Protocol, TypeVar
 
 from aiorepl.introspect.book import BOOK
 from aiorepl.introspect.diagnose import Facts, Place, counts, findings
-from aiorepl.introspect.facts import gather_facts
+from aiorepl.introspect.facts import gather_facts, gathering
 from aiorepl.introspect.look import GRACE, Look, Slices, look_now
 from aiorepl.introspect.values import Finding, LoopSnapshot
 
 __all__ = ["AtOnce", "Inspector", "NearbyInspector"]
 
 T = TypeVar("T")
+
+# Tasks of the last look that are kept.
+_KEPT = 10_000
 
 
 class Inspector(Protocol):
@@ -77,8 +80,10 @@ class NearbyInspector:
         def take_over() -> None:
             look.outside = True
 
-        self.last = await _in_slices(Slices(look, loop), loop, take_over)
-        return self.last
+        snapshot = await _in_slices(Slices(look, loop), loop, take_over)
+        # Enough to complete a name; a hundred thousand tasks are not kept until the next look.
+        self.last = snapshot._replace(tasks=snapshot.tasks[:_KEPT])
+        return snapshot
 
     async def call(self, function: Callable[[], T]) -> tuple[T, bool]:
         """Call a function on the loop's thread, or here."""
@@ -101,7 +106,7 @@ class NearbyInspector:
         facts = Facts(before=before)
         if not snapshot.outside:
             # On the loop's own thread only, where nothing moves meanwhile.
-            facts, _ = await self.call(lambda: gather_facts(loop, snapshot, before))
+            facts = await _in_slices(Slices(lambda: gathering(loop, snapshot, before), loop), loop, lambda: None)
         return findings(snapshot, facts)
 
     def find(self, number: int) -> "asyncio.Future[object] | None":
@@ -148,17 +153,18 @@ class AtOnce:
         return self._inspector.find(number)
 
 
-async def _in_slices(slices: Slices[T], loop: asyncio.AbstractEventLoop, taken_over: Callable[[], object]) -> T:
+async def _in_slices(work: Slices[T], loop: asyncio.AbstractEventLoop, taken_over: Callable[[], object]) -> T:
     """Let the loop do the work; if it does not, do it here, and let this loop breathe meanwhile."""
-    done = asyncio.wrap_future(slices.done)
-    if loop.is_running():
-        slices.start()
-        while not slices.stalled():
-            if (await asyncio.wait({done}, timeout=GRACE))[0]:
-                return done.result()
-        taken_over()
-    slices.take_over()
-    # Work, and not a wait for something.
-    while not slices.advance():  # noqa: ASYNC110
-        await asyncio.sleep(0)
-    return await done
+    with work as slices:
+        done = asyncio.wrap_future(slices.done)
+        if loop.is_running():
+            slices.start()
+            while not slices.stalled():
+                if (await asyncio.wait({done}, timeout=GRACE))[0]:
+                    return done.result()
+            taken_over()
+        slices.take_over()
+        # Work, and not a wait for something.
+        while not slices.advance():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        return await done

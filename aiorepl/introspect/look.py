@@ -8,10 +8,12 @@ import asyncio
 import concurrent.futures
 import contextvars
 import gc
+import operator
 import sys
 import threading
 import time
 import weakref
+from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable
 from types import CoroutineType
 from typing import Any, Generic, TypeVar
@@ -25,7 +27,7 @@ from aiorepl.introspect.summary import summarize, type_name
 from aiorepl.introspect.values import Frame, LoopSnapshot, Stack, State, TaskInfo
 from aiorepl.introspect.waits import wait_of
 
-__all__ = ["Look", "Slices", "look_now"]
+__all__ = ["Look", "Pause", "Slices", "look_now"]
 
 T = TypeVar("T")
 Task = asyncio.Future[Any]
@@ -36,7 +38,8 @@ _SLICE = 0.001
 GRACE = 0.1
 # Tasks that are looked at before the clock is: one may take 50 us.
 _AT_A_TIME = 8
-# Tasks that are sorted in one go.
+# Numbers of tasks that are sorted in one go, and tasks that are.
+_SORTED = 2_048
 _FEW = 5_000
 # Kinds of waits for what a task can hold.
 _HELD = frozenset(("lock", "semaphore"))
@@ -51,19 +54,46 @@ def look_now(
     done; elsewhere it waits for the loop to look at itself, for at most 0.1 s without an answer.
     """
     look = Look(loop, holders=holders, ended=ended, context=context)
-    slices = Slices(look, loop)
-    if loop.is_running() and asyncio._get_running_loop() is not loop:
-        slices.start()
-        while not slices.stalled():
-            try:
-                return slices.done.result(GRACE)
-            except concurrent.futures.TimeoutError:
-                continue
-        look.outside = True
-    slices.take_over()
-    while not slices.advance():
-        pass
-    return slices.done.result()
+    with Slices(look, loop) as slices:
+        if loop.is_running() and asyncio._get_running_loop() is not loop:
+            slices.start()
+            while not slices.stalled():
+                try:
+                    return slices.done.result(GRACE)
+                except concurrent.futures.TimeoutError:
+                    continue
+            look.outside = True
+        slices.take_over()
+        while not slices.advance():
+            pass
+        return slices.done.result()
+
+
+class Pause:
+    """Holds up the collector of cycles, if it was on, until it is ended."""
+
+    def __init__(self) -> None:
+        """Not begun yet."""
+        self._was_on = False
+
+    def begin(self) -> None:
+        """From now on nothing is collected."""
+        self._was_on = gc.isenabled()
+        gc.disable()
+
+    def end(self) -> None:
+        """Let the collector go on."""
+        if self._was_on:
+            gc.enable()
+            self._was_on = False
+
+    def __enter__(self) -> None:
+        """Begin it."""
+        self.begin()
+
+    def __exit__(self, *_: object) -> None:
+        """End it."""
+        self.end()
 
 
 class Slices(Generic[T]):
@@ -77,6 +107,17 @@ class Slices(Generic[T]):
         self._taken = False
         self._lock = threading.Lock()
         self._last = time.monotonic()
+        self._pause = Pause()
+
+    def __enter__(self) -> "Slices[T]":
+        """Keep the collector from running meanwhile: it would go through all that the program has, on our account."""
+        self._pause.begin()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give the work up if it is not done."""
+        self.take_over()
+        self._pause.end()
 
     def start(self) -> None:
         """Begin on the loop's thread; called from another one."""
@@ -100,9 +141,6 @@ class Slices(Generic[T]):
         """Do one slice of the work; tell whether that was the last one."""
         if self.done.done():
             return True
-        collecting = gc.isenabled()
-        # A collection goes through all that the program has, and would be ours to answer for.
-        gc.disable()
         end = time.perf_counter() + _SLICE
         try:
             while time.perf_counter() < end:
@@ -111,9 +149,6 @@ class Slices(Generic[T]):
             self.done.set_result(stop.value)
         except Exception as error:
             self.done.set_exception(error)
-        finally:
-            if collecting:
-                gc.enable()
         return self.done.done()
 
     def _slice(self) -> None:
@@ -136,7 +171,8 @@ class Look:
 
         Args:
             loop: What is looked at.
-            holders: Also find what each task holds, its timeouts and its TaskGroups; takes three times as long.
+            holders: Also find what each task holds, its timeouts and its TaskGroups, and for how long it has been seen
+                in its wait; takes twice as long.
             ended: Also those tasks that have ended and are still there, as far as they can be found.
             context: Also each task's context variables (Python 3.12 and later).
         """
@@ -154,20 +190,22 @@ class Look:
         """Look; yields wherever the loop may go on with its own work."""
         started = time.perf_counter()
         error = ""
-        infos: list[TaskInfo] = []
+        found: defaultdict[int, list[TaskInfo]] = defaultdict(list)
         try:
-            yield from self._look_at_tasks(infos)
+            yield from self._look_at_tasks(found)
         except Exception as failed:
             error = f"the tasks could not be read: {type_name(failed)}: {failed}"
-        infos.sort()
-        yield
+        infos: list[TaskInfo] = []
+        for part in sorted(found):
+            infos += sorted(found[part], key=_BY_NUMBER)
+            yield
         if self._holders:
             yield from self._add_holders(infos)
         number = BOOK.number_of(self._current) if self._current is not None else None
         info = loop_info(self._loop, outside=self.outside)._replace(tasks=len(infos), current=number)
         return LoopSnapshot(info, tuple(infos), self.outside, time.perf_counter() - started, error)
 
-    def _look_at_tasks(self, infos: list[TaskInfo]) -> Generator[None, None, None]:
+    def _look_at_tasks(self, found: dict[int, list[TaskInfo]]) -> Generator[None, None, None]:
         self._current = _current_task(self._loop)
         if asyncio._get_running_loop() is self._loop:
             self._asking = self._current
@@ -183,7 +221,8 @@ class Look:
                 entry = BOOK.entry(task)
                 if entry.number not in seen:
                     seen.add(entry.number)
-                    infos.append(self._read(task, entry))
+                    # Sorted part by part, as all at once would take too long.
+                    found[entry.number // _SORTED].append(self._read(task, entry))
             del task
             if count % _AT_A_TIME == 0:
                 yield
@@ -223,7 +262,15 @@ class Look:
         if task.done():
             state, outcome = _ending(task)
             return TaskInfo(
-                entry.number, name, _qualname(coroutine), state, (), None, age, _born(entry), outcome=outcome, own=own
+                entry.number,
+                name,
+                _qualname(coroutine),
+                state,
+                age=age,
+                born=_born(entry),
+                seen=entry.seen("ended", now),
+                outcome=outcome,
+                own=own,
             )
         chain = links(coroutine)
         waiter = task._fut_waiter
@@ -240,7 +287,7 @@ class Look:
             wait_of(waiter, chain, self._loop, BOOK.number_of) if waiting else None,
             age,
             _born(entry) if entry.born else None,
-            entry.seen(weakref.ref(waiter), now) if waiting else None,
+            entry.seen(weakref.ref(waiter), now) if waiting and self._holders else None,
             entry.parent,
             cancels,
             blocks.holds if self._holders else None,
@@ -291,6 +338,7 @@ def _number_in_name(task: Any) -> int:
     return int(number) if dash and number.isascii() and number.isdigit() and len(number) < 18 else sys.maxsize
 
 
+_BY_NUMBER = operator.attrgetter("number")
 _NOT_LOOKED = Blocks((), (), ())
 
 

@@ -9,6 +9,7 @@ each million of them and for each step, during which nothing else of the process
 import asyncio
 import gc
 import sys
+import weakref
 from collections import deque
 from collections.abc import Iterable, Sequence
 from types import (
@@ -26,12 +27,12 @@ from typing import Any
 
 from aiorepl.introspect.chain import OPAQUE, coroutine_of, frame_of, links
 
-__all__ = ["dropped_tasks", "lost_waits"]
+__all__ = ["MOST", "dropped_tasks", "is_lost"]
 
 Task = asyncio.Task[Any]
 
-# Waits that are examined, objects that are gone through for one of them, and steps away from it.
-_MOST = 20
+# Waits that are worth examining at a time, objects that are gone through for one of them, and steps away from it.
+MOST = 20
 _OBJECTS = 200
 _STEPS = 8
 _SUSPENDED = (CoroutineType, GeneratorType, AsyncGeneratorType)
@@ -44,22 +45,6 @@ _PASSIVE: tuple[type, ...] = (
 _ACTIVE: tuple[type, ...] = (asyncio.Task, asyncio.AbstractEventLoop, asyncio.Handle, ModuleType, type)
 # Py_TPFLAGS_HEAPTYPE
 _HEAP_TYPE = 1 << 9
-
-
-def lost_waits(groups: Iterable[Sequence[Task]]) -> list[Task]:
-    """Return the tasks that wait for what only they have.
-
-    Call it on the loop's own thread, or nothing it says is certain.
-
-    Args:
-        groups: Tasks that wait for the same thing, together with those that can do nothing before these
-            have ended (the ones that only await them).
-    """
-    found: list[Task] = []
-    for group in list(groups)[:_MOST]:
-        if _is_lost(list(group)):
-            found += group[:1]
-    return found
 
 
 def dropped_tasks(tasks: Iterable[Task]) -> list[Task]:
@@ -99,12 +84,45 @@ def _count(parts: Iterable[object], wanted: object) -> int:
     return sum(part is wanted for part in parts)
 
 
-def _is_lost(group: list[Task]) -> bool:
-    """Tell whether whatever can reach what the first task waits for is part of the waiting itself."""
+def is_lost(group: Sequence[Task]) -> bool:
+    """Tell whether whatever can reach what the first task waits for is part of the waiting itself.
+
+    Call it on the loop's own thread, or nothing it says is certain.
+
+    Args:
+        group: Tasks that wait for the same thing, together with those that can do nothing before these have ended
+            (the ones that only await them).
+    """
     waiting: set[int] = set()
     for task in group:
         waiting |= _parts_of(task)
-    return _reached_only_by(waiting, _awaited_objects(group[0]))
+    wanted = _awaited_objects(group[0])
+    if _is_main(group[0]) or any(weakref.getweakrefcount(item) for item in wanted[1:]):
+        # Ctrl-C ends the first, and who has a weak reference has all that is needed.
+        return False
+    if not _has_by_name(group[0], wanted[1:]):
+        # "await Event().wait()" is how to run until one is cancelled: who can do that must be part of the waiting, too.
+        wanted += group
+        waiting -= set(map(id, group))
+    return _reached_only_by(waiting, wanted)
+
+
+def _has_by_name(task: Task, wanted: list[object]) -> bool:
+    """Tell whether the program's own code has one of these at hand where it waits."""
+    users = [
+        link for link in links(coroutine_of(task)) if type(link) in _SUSPENDED and _code_of(link) not in _SYNC_CODES
+    ]
+    return any(_count(gc.get_referents(link), item) for link in users for item in wanted)
+
+
+def _code_of(link: Any) -> object:
+    return getattr(link, "cr_code", None)
+
+
+def _is_main(task: Task) -> bool:
+    """Tell whether a task is the one that ``run_until_complete`` waits for."""
+    callbacks = task._callbacks or ()
+    return any(entry[0] is asyncio.base_events._run_until_complete_cb for entry in callbacks)  # type: ignore[attr-defined]
 
 
 def _parts_of(task: Task) -> set[int]:
@@ -117,7 +135,7 @@ def _awaited_objects(task: Task) -> list[object]:
     """The future that a task waits for, and the event, queue or the like that it comes from."""
     found: list[object] = [task._fut_waiter]  # type: ignore[attr-defined]
     for link in links(coroutine_of(task)):
-        if type(link) is CoroutineType and link.cr_code in _SYNC_CODES:
+        if type(link) is CoroutineType and _code_of(link) in _SYNC_CODES:
             found += [part for part in gc.get_referents(link) if isinstance(part, _SYNC)]
     return found
 

@@ -83,7 +83,7 @@ class Wait(NamedTuple):
     nobody looked for holders, and empty where none was found. ``pending`` of ``total`` parts have not ended; ``place``
     is its place in line, from 1, of ``total`` that stand there. ``left`` is the time until it ends by itself.
     ``started`` tells whether a thread's function has begun. ``known`` is False if something that aiorepl
-    cannot see may end the wait. ``error`` says what could not be read.
+    cannot see may end the wait. ``error`` says what could not be read. ``first`` if one of several parts may end it.
     """
 
     kind: WaitKind
@@ -98,6 +98,7 @@ class Wait(NamedTuple):
     started: bool | None = None
     known: bool = True
     error: str = ""
+    first: bool = False
 
 
 class Timeout(NamedTuple):

@@ -215,9 +215,15 @@ def _wait(call: _Call) -> Wait | None:
     if futures is None:
         return None
     found = awaited(list(futures), call.number)
-    left = _time_left(_contents(parts), call.loop)
+    shared = _contents(parts)
+    left = _time_left(shared, call.loop)
+    first = any(type(part) is str and part in _FIRST for part in shared)
     tasks = tuple(sorted(found.tasks))
-    return Wait("wait", "wait", 0, tasks, None, found.pending, found.total, left=left, known=found.known)
+    return Wait("wait", "wait", 0, tasks, None, found.pending, found.total, left=left, known=found.known, first=first)
+
+
+# What ``return_when`` may be, if not all have to end.
+_FIRST = frozenset((asyncio.FIRST_COMPLETED, asyncio.FIRST_EXCEPTION))
 
 
 def _contents(parts: Iterable[object]) -> list[object]:
@@ -405,8 +411,10 @@ def _compiled_call(chain: Sequence[object]) -> tuple[str, list[object]]:
     """The name of the outermost call of uvloop's in a chain, and what it refers to."""
     for link in chain:
         call: Any = link
-        if type(link) is CoroutineType and _type_name(type(link.cr_await)) == "coroutine_wrapper":
-            call = next(iter(gc.get_referents(link.cr_await)), None)
+        # One that has gone on meanwhile is not asked, as in ``links``.
+        inner = link.cr_await if type(link) is CoroutineType and not link.cr_running else None
+        if _type_name(type(inner)) == "coroutine_wrapper":
+            call = next(iter(gc.get_referents(inner)), None)
         if type(call) is CoroutineType or not hasattr(type(call), "cr_await"):
             continue
         name = getattr(call, "__qualname__", "")

@@ -1,5 +1,6 @@
 """Why a task is not finished, in plain sentences down to the root cause; pure, over the values of a snapshot."""
 
+from aiorepl.introspect.deadlock import dead_tasks, time_limits
 from aiorepl.introspect.graph import edges
 from aiorepl.introspect.values import Explanation, Frame, LoopSnapshot, TaskInfo, Wait
 from aiorepl.introspect.words import wait_words
@@ -114,7 +115,7 @@ class _Inquiry:
         words = wait_words(wait, self._name)
         others = len(wait.tasks) - 1
         also = f" and {others} more" if others else ""
-        any_of = ", any of which would do" if wait.what == "FIRST_COMPLETED" and others else ""
+        any_of = ", one of which may do" if wait.first and others else ""
         return f"{words}: {task_words(following)}{also}{any_of}"
 
     def _thing(self, wait: Wait) -> str:
@@ -138,12 +139,14 @@ class _Inquiry:
             return []
         members = path[path.index(path[-1]) : -1]
         infos = [self.tasks[number] for number in members]
-        limits = [timeout.left for info in infos for timeout in info.timeouts]
         names = ", ".join(info.name for info in infos[:_STEPS])
-        if limits:
-            return [f"They wait for each other until a timeout ends it in {max(0.0, min(limits)):.1f} s: {names}."]
-        alone = len(infos) == 1
-        return [f"That is a deadlock: {names} {'waits for itself' if alone else 'wait for each other for ever'}."]
+        if dead_tasks(self.snapshot).issuperset(members):
+            alone = len(infos) == 1
+            return [f"That is a deadlock: {names} {'waits for itself' if alone else 'wait for each other for ever'}."]
+        limits = time_limits(self.snapshot)
+        if left := [limits[number] for number in members if number in limits]:
+            return [f"They wait for each other until a timeout ends it in {max(0.0, min(left)):.1f} s: {names}."]
+        return [f"They wait for each other, but something else may end that: {names}."]
 
     def _blocked(self, path: list[int]) -> str:
         """Who keeps the loop from doing anything at all."""
