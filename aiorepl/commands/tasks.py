@@ -27,6 +27,8 @@ from aiorepl.introspect.why import why as explain
 
 # Who holds what is looked for if there are no more tasks than this: 0.1 s of work.
 _FEW = 5_000
+# Tasks that are forgotten at one go.
+_AT_ONCE = 1_000
 
 
 @command(
@@ -71,8 +73,12 @@ async def tasks(
                 return group_tasks(snapshot, pattern, state=state, top=top, own=all_)
             return list_tasks(snapshot, pattern, state=state, sort=sort, top=top, own=all_)
         finally:
-            # Gone before the collector goes on, which would otherwise begin with it.
+            # Gone before the collector goes on, which would otherwise begin with it; and not at one go, for which the
+            # loop's thread would have to wait.
+            remaining = list(snapshot.tasks)
             del snapshot
+            while remaining:
+                del remaining[-_AT_ONCE:]
 
 
 @command(group="tasks", aliases=["pstree"])
