@@ -4,6 +4,7 @@ Everything here may be called from any thread; what moves meanwhile ends the cha
 """
 
 import asyncio
+import functools
 import gc
 from collections.abc import Sequence
 from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, GeneratorType
@@ -12,7 +13,18 @@ from typing import Any, cast
 from aiorepl.introspect.failures import in_library, own_frame
 from aiorepl.introspect.values import Frame, Stack
 
-__all__ = ["OPAQUE", "Places", "bounded", "coroutine_of", "definition", "frame_of", "links", "place", "thread_stack"]
+__all__ = [
+    "OPAQUE",
+    "Places",
+    "bounded",
+    "coroutine_of",
+    "definition",
+    "frame_of",
+    "links",
+    "origin",
+    "place",
+    "thread_stack",
+]
 
 # Awaitables that hide from cr_await what is behind them; the collector knows what they refer to.
 OPAQUE = frozenset(
@@ -155,9 +167,15 @@ def bounded(text: str) -> str:
 
 
 def _frame(code: CodeType, line: int) -> Frame:
-    file = code.co_filename
     # asyncio's own code counts as Python's wherever it is from; uvloop's has no frames.
-    return Frame(bounded(code.co_qualname), bounded(file), line, in_library(file), own_frame(file))
+    file, library, own = origin(code.co_filename)
+    return Frame(bounded(code.co_qualname), file, line, library, own)
+
+
+@functools.lru_cache(maxsize=1_000)
+def origin(file: str) -> tuple[str, bool, bool]:
+    """Return a code's file in bounded length, whether it is one of Python's, and whether it is one of aiorepl's."""
+    return bounded(file), in_library(file), own_frame(file)
 
 
 def _behind(awaitable: object) -> object:

@@ -19,8 +19,7 @@ from types import CoroutineType
 from typing import Any, Generic, TypeVar
 
 from aiorepl.introspect.book import BOOK, Entry
-from aiorepl.introspect.chain import Places, bounded, coroutine_of, frame_of, links, thread_stack
-from aiorepl.introspect.failures import in_library, own_frame
+from aiorepl.introspect.chain import Places, bounded, coroutine_of, frame_of, links, origin, thread_stack
 from aiorepl.introspect.holding import Blocks, open_blocks
 from aiorepl.introspect.loops import loop_info, thread_of
 from aiorepl.introspect.summary import summarize, type_name
@@ -366,8 +365,9 @@ def _ending(task: Any) -> tuple[State, str]:
 def _born(entry: Entry) -> Frame | None:
     if entry.born is None:
         return None
-    file, line, function = entry.born
-    return Frame(bounded(function), bounded(file), line, in_library(file), own_frame(file))
+    name, line, function = entry.born
+    file, library, own = origin(name)
+    return Frame(bounded(function), file, line, library, own)
 
 
 def _qualname(coroutine: Any) -> str:
@@ -382,7 +382,7 @@ def _qualname(coroutine: Any) -> str:
 
 def _is_own(coroutine: Any) -> bool:
     """Tell whether a coroutine is aiorepl's own; one that runs a cell of the user's is not."""
-    if type(coroutine) is not CoroutineType or not own_frame(coroutine.cr_code.co_filename):
+    if type(coroutine) is not CoroutineType or not origin(coroutine.cr_code.co_filename)[2]:
         return False
     return not coroutine.__name__.startswith("cell_")
 
