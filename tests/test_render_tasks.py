@@ -325,6 +325,8 @@ def test_where_nothing_is_wrong_it_says_what_was_looked_for() -> None:
         "nothing wrong was found in 3 tasks: looked for deadlocks, waits that nothing can\n"
         "end, tasks that nobody holds or that ignore their cancellation, exceptions that\n"
         "nobody retrieved, full queues, a busy executor and coroutines that pile up\n"
+        "(full queues, ignored cancellations and the like count when a second look, 5 s\n"
+        "later, finds them again)\n"
     )
 
 

@@ -41,7 +41,7 @@ CALL = Wait("thread", "resize", 8, started=False)
         ),
         (
             task(1, wants(7)),
-            "Task-1 job1 (app.py:10) waits for Lock, whose holder is not seen: it was taken without async with, "
+            "Task-1 job1 (app.py:10) waits for a Lock, whose holder is not seen: it was taken without async with, "
             "or its task has ended.",
         ),
         (task(1, CALL._replace(started=True)), "Task-1 job1 (app.py:10) waits for thread: resize."),

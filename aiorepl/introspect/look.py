@@ -253,24 +253,12 @@ class Look:
             return TaskInfo(entry.number, entry.name, "", "waiting", error=f"{type_name(error)}: {error}"[:200])
 
     def _described(self, task: Any, entry: Entry) -> TaskInfo:
-        name = entry.name = bounded(task.get_name())
+        entry.name = bounded(task.get_name())
         coroutine = coroutine_of(task)
-        now = time.monotonic()
-        age = None if entry.made is None else now - entry.made
         own = task is self._asking or _is_own(coroutine)
         if task.done():
-            state, outcome = _ending(task)
-            return TaskInfo(
-                entry.number,
-                name,
-                _qualname(coroutine),
-                state,
-                age=age,
-                born=_born(entry),
-                seen=entry.seen("ended", now),
-                outcome=outcome,
-                own=own,
-            )
+            return _ended(task, entry, _qualname(coroutine), own)
+        now = time.monotonic()
         chain = links(coroutine)
         waiter = task._fut_waiter
         cancels = task.cancelling()
@@ -279,12 +267,12 @@ class Look:
         blocks = self._blocks(entry.number, chain) if self._holders else _NOT_LOOKED
         return TaskInfo(
             entry.number,
-            name,
+            entry.name,
             _qualname(coroutine),
             _state(running, waiting, cancels or task._must_cancel),
             self._running_stack(coroutine) if running else self._places.stack(chain),
             wait_of(waiter, chain, self._loop, BOOK.number_of) if waiting else None,
-            age,
+            None if entry.made is None else now - entry.made,
             _born(entry) if entry.born else None,
             entry.seen(weakref.ref(waiter), now) if waiting and self._holders else None,
             entry.parent,
@@ -347,6 +335,14 @@ def _state(running: bool, waiting: bool, cancelling: bool) -> State:
     if cancelling:
         return "cancelling"
     return "waiting" if waiting else "ready"
+
+
+def _ended(task: Any, entry: Entry, coroutine: str, own: bool) -> TaskInfo:
+    now = time.monotonic()
+    age = None if entry.made is None else now - entry.made
+    state, outcome = _ending(task)
+    born, seen = _born(entry), entry.seen("ended", now)
+    return TaskInfo(entry.number, entry.name, coroutine, state, age=age, born=born, seen=seen, outcome=outcome, own=own)
 
 
 def _ending(task: Any) -> tuple[State, str]:

@@ -121,7 +121,7 @@ class _Inquiry:
     def _thing(self, wait: Wait) -> str:
         words = wait_words(wait, self._name)
         if wait.kind in ("lock", "semaphore") and wait.holders == ():
-            return f"{words}, whose holder is not seen: it was taken without async with, or its task has ended"
+            return f"{a_or_an(words)}, whose holder is not seen: it was taken without async with, or its task has ended"
         if wait.kind == "thread" and wait.started is False:
             executor = self.snapshot.loop.executor
             busy = executor is not None and executor.idle == 0 and executor.workers >= executor.limit

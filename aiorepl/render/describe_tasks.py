@@ -18,6 +18,8 @@ _EMPTY = Lines(("",))
 _LABELLED = (Column(role="dim"), Column())
 # What each severity of a finding is drawn in.
 _ROLES = {3: "error", 2: "alert", 1: "hint"}
+# What is a passing state in a healthy program; see aiorepl.introspect.diagnose.
+_LASTING = "(full queues, ignored cancellations and the like count when a second look, 5 s later, finds them again)"
 _LOOKED_FOR = (
     "looked for deadlocks, waits that nothing can end, tasks that nobody holds or that ignore their cancellation,"
     " exceptions that nobody retrieved, full queues, a busy executor and coroutines that pile up"
@@ -148,7 +150,8 @@ def _(value: values.StuckReport) -> tuple[Block, ...]:
     blocks = [*view_blocks(value.view)]
     if not value.findings:
         tasks = f"{value.view.total:,} {'task' if value.view.total == 1 else 'tasks'}"
-        return (*blocks, Lines((f"nothing wrong was found in {tasks}: {_LOOKED_FOR}",)))
+        found = f"nothing wrong was found in {tasks}: {_LOOKED_FOR}"
+        return (*blocks, Lines((found,)), Lines((_LASTING,), "dim"))
     for index, finding in enumerate(value.findings):
         blocks += [_EMPTY] if index else []
         blocks.append(Lines((f"{finding.kind}: {finding.title}",), _ROLES.get(finding.severity, "alert")))
