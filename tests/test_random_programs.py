@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loops_elsewhere import PATIENCE, loop_elsewhere
 
+from aiorepl.introspect.deadlock import dead_tasks
 from aiorepl.introspect.graph import cycles, edges
 from aiorepl.introspect.look import look_now
 from aiorepl.introspect.values import LoopSnapshot
@@ -138,6 +139,31 @@ def abandon(loop: asyncio.AbstractEventLoop) -> None:
         task._log_destroy_pending = False  # type: ignore[attr-defined]
         with contextlib.suppress(RuntimeError):
             task.get_coro().close()
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(programs())
+def test_the_graph_that_is_found_is_the_one_that_was_built(parts: list[Part]) -> None:
+    loop = asyncio.new_event_loop()
+    try:
+        program = Program(parts)
+        loop.run_until_complete(program.start())
+        snapshot = look_now(loop)
+        assert [info.error for info in snapshot.tasks if info.error] == []
+        assert snapshot.error == ""
+        assert found(snapshot) == program.expected
+        names = {info.number: info.name for info in snapshot.tasks}
+        # One circle is shown of those that hang together, and whoever is shown is in one.
+        shown = {names[edge.waiter] for circle in cycles(snapshot) for edge in circle}
+        assert shown <= in_circles(program.expected)
+        assert bool(shown) == bool(in_circles(program.expected))
+        # Nothing else can end these waits, so a circle is a deadlock, and nothing else is.
+        dead = {names[number] for number in dead_tasks(snapshot)}
+        assert shown <= dead
+        assert bool(dead) == bool(shown)
+    finally:
+        abandon(loop)
+        loop.close()
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
