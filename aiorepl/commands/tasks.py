@@ -154,7 +154,9 @@ async def stuck(context: Context) -> StuckReport:
     """Look for what is wrong, worst first, with what to do about it.
 
     Deadlocks, waits that nothing can end, tasks that nobody holds, that did not end when they were cancelled, or whose
-    exception nobody has seen, full queues, a busy executor, and coroutines that pile up.
+    exception nobody has seen, full queues, a busy executor, and coroutines that pile up. Where a wait might be one
+    that nothing can end, all objects of the process are gone through, which holds everything: about 16 ms for each
+    million of them, some times for each of at most twenty such waits.
     """
     seen = Tasks(await context.inspector.snapshot())
     found = await context.inspector.findings()
