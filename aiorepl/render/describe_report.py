@@ -28,6 +28,10 @@ def _(value: Report) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
+# A report is made of a look alone: it does not go through the objects of the process, and there is no earlier look.
+_NOTHING = "no deadlock was found; waits that nothing can end are looked for by %stuck at a prompt"
+
+
 @describe.register
 def _(value: LoopReport) -> tuple[Block, ...]:
     blocks: list[Block] = []
@@ -42,7 +46,8 @@ def _(value: LoopReport) -> tuple[Block, ...]:
         if value.tasks.omitted:
             blocks.append(Lines((f"… {value.tasks.omitted:,} more places",)))
         # The view has been described with the tasks.
-        blocks += [Lines(("",)), *describe(StuckReport(View(value.tasks.view.total), value.findings))]
+        found = describe(StuckReport(View(value.tasks.view.total), value.findings))
+        blocks += [Lines(("",)), *(found if value.findings else [Lines((_NOTHING,), "dim")])]
     if value.omitted:
         blocks.append(Lines((f"… {value.omitted:,} more findings",)))
     return tuple(blocks)
