@@ -20,7 +20,7 @@ from aiorepl.interpret.source import silence_checks, split
 from aiorepl.introspect.own_loops import mark_own
 from aiorepl.model import Event, Leave, Notice, Outcome
 from aiorepl.options import Options
-from aiorepl.programs import Program, read_file, read_module
+from aiorepl.programs import Program, import_from_here, read_file, read_module
 from aiorepl.session.local import LocalSession
 from aiorepl.settings import Settings, read_toml
 
@@ -125,6 +125,8 @@ class Application:
 
     def _read_program(self) -> Program | None:
         options = self._options
+        if not (options.module or options.file):
+            import_from_here()
         if options.code:
             return Program(options.code[0], "", ["-c", *options.code[1:]], show=True)
         if options.module:

@@ -11,7 +11,7 @@ from aiorepl.errors import AioreplError
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
-__all__ = ["Program", "read_file", "read_module"]
+__all__ = ["Program", "import_from_here", "read_file", "read_module"]
 
 
 class Program(NamedTuple):
@@ -34,6 +34,15 @@ class Program(NamedTuple):
         if self.spec is not None:
             main.__spec__ = self.spec
             main.__package__ = self.spec.parent
+
+
+def import_from_here() -> None:
+    """Let modules of the current folder be found, as at Python's own prompt and with ``-c``.
+
+    A script that is installed, as ``aiorepl`` is, begins with its own folder in that place.
+    """
+    if not sys.flags.safe_path:
+        sys.path[0] = ""
 
 
 def read_file(path: str, arguments: Sequence[str]) -> Program:

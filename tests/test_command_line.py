@@ -568,3 +568,26 @@ def test_a_startup_file_that_is_no_text_is_told(home: Home) -> None:
     ended = run("-q", home=home, stdin="1\n", PYTHONSTARTUP="startup.py")
     assert (ended.status, ended.out) == (0, "1\n")
     assert ended.err.startswith("startup.py is not Python source: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin"), [(("-c", "import helper; helper.name"), ""), ((), "import helper\nhelper.name\n")]
+)
+def test_what_is_installed_as_a_script_finds_the_modules_of_the_current_folder(
+    home: Home, arguments: tuple[str, ...], stdin: str
+) -> None:
+    installed = home.path / "bin"
+    installed.mkdir()
+    script = installed / "aiorepl"
+    script.write_text("import sys\nfrom aiorepl.cli import main\nsys.exit(main())\n")
+    (home.path / "helper.py").write_text("name = 'found'\n")
+    ended = subprocess.run(
+        [sys.executable, script, "-q", *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        cwd=home.path,
+        env=home.environment,
+        timeout=60,
+    )
+    assert (ended.stdout, ended.stderr) == ("'found'\n", "")
