@@ -76,9 +76,8 @@ def test_a_task_is_completed_with_what_it_is_doing(tmp_path: Path) -> None:
     with starts(tmp_path, "-q") as person:
         person.enters("%run program.py")
         person.enters("tasks = await start()")
-        person.enters("%tasks")
-        person.sees("2 waiting")
         person.waits_for_prompt()
+        # Nobody has looked at them yet.
         person.types("%why wr")
         person.send("\t")
         person.sees("writer.*Lock held by")

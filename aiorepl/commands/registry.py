@@ -203,10 +203,15 @@ class Registry:
             return []
         if found.end() == len(text):
             return self._complete_name(found[1], len(text) - len(found[1]))
-        command = self._by_name.get(found[1])
+        command = self.being_typed(text)
         if command is None:
             return []
         return completing.complete(command.parameters, text, found.end(), context, json=command.takes_json)
+
+    def being_typed(self, text: str) -> Command | None:
+        """Return the command whose arguments stand at the end of a text; None if there is none."""
+        found = _BEGUN.match(text)
+        return self._by_name.get(found[1]) if found is not None and found.end() < len(text) else None
 
     def _complete_name(self, beginning: str, start: int) -> list[Completion]:
         names = [name for name in self.names() if name.startswith(beginning)]

@@ -1,6 +1,7 @@
 """Ask about the chosen loop, again and again: from another loop without blocking that, or at once from a cell."""
 
 import asyncio
+import time
 import weakref
 from collections.abc import Callable, Generator
 from typing import Protocol, TypeVar
@@ -57,6 +58,7 @@ class NearbyInspector:
         self._default = default
         self._chosen: asyncio.AbstractEventLoop | None = None
         self.last: LoopSnapshot | None = None
+        self._looked = float("-inf")
         # How many tasks stood where when findings were asked for the last time.
         self._counts: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Place, int]]
         self._counts = weakref.WeakKeyDictionary()
@@ -81,9 +83,15 @@ class NearbyInspector:
             look.outside = True
 
         snapshot = await _in_slices(Slices(look, loop), loop, take_over)
+        self._looked = time.monotonic()
         # Enough to complete a name; a hundred thousand tasks are not kept until the next look.
         self.last = snapshot._replace(tasks=snapshot.tasks[:_KEPT])
         return snapshot
+
+    async def keep_fresh(self, age: float) -> None:
+        """Look again if the last look is older than this, and did not take longer."""
+        if time.monotonic() - self._looked > age and (self.last is None or self.last.elapsed < age):
+            await self.snapshot()
 
     async def call(self, function: Callable[[], T]) -> tuple[T, bool]:
         """Call a function on the loop's thread, or here."""

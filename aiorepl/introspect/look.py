@@ -292,14 +292,8 @@ class Look:
 
     def _running_stack(self, coroutine: Any) -> Stack:
         """Where the task stands that executes now, down into the functions that it has called."""
-        outermost = frame_of(coroutine)
         thread = thread_of(self._loop)
-        frames = sys._current_frames()
-        for ident in [thread] if thread in frames else frames:
-            stack = thread_stack(frames[ident], outermost)
-            if thread is not None or _holds_frame(frames[ident], outermost):
-                return stack
-        return ()
+        return thread_stack(sys._current_frames().get(thread), frame_of(coroutine)) if thread is not None else ()
 
     def _add_holders(self, infos: list[TaskInfo]) -> Generator[None, None, None]:
         """Say of each wait who holds what it is for, and of each task in whose TaskGroup it is."""
@@ -396,12 +390,6 @@ def _current_task(loop: asyncio.AbstractEventLoop) -> Task | None:
         return asyncio.current_task(loop)
     except RuntimeError:
         return None
-
-
-def _holds_frame(innermost: Any, wanted: Any) -> bool:
-    while innermost is not None and innermost is not wanted:
-        innermost = innermost.f_back
-    return innermost is not None
 
 
 def _all_tasks(loop: asyncio.AbstractEventLoop) -> list[Callable[[], Task | None]]:

@@ -49,6 +49,8 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 # Seconds within which the rest of a line arrives that was typed before the prompt came.
 _TYPED_AHEAD = 0.05
+# Seconds for which what was seen of the tasks is good enough to complete their names.
+_FRESH = 1.0
 # A beat that was not answered for so long is shown as a blocked loop.
 _BLOCKED = 0.5
 
@@ -148,6 +150,10 @@ class LocalSession:
     async def complete(self, text: str, cursor: int) -> AsyncIterator[tuple[Completion, ...]]:
         """Ways to go on at the cursor."""
         completer = await self._completions()
+        command = self._registry().being_typed(text[:cursor])
+        if command is not None and command.group == "tasks":
+            # The names of tasks; they are looked at here, where no key waits for it.
+            await self.inspector.keep_fresh(_FRESH)
         async for batch in completer.complete(text, cursor):
             yield batch
 
