@@ -88,10 +88,11 @@ class Person(Terminal):
 
     @property
     def _takes_keys(self) -> bool:
-        return self._is_drawn and BRACKETED_PASTE in self.screen.mode
+        return self.is_drawn and BRACKETED_PASTE in self.screen.mode
 
     @property
-    def _is_drawn(self) -> bool:
+    def is_drawn(self) -> bool:
+        """Nothing is half drawn: the prompt hides the cursor meanwhile, and brings it to its place last."""
         return not self.screen.cursor.hidden
 
     @property
@@ -102,15 +103,15 @@ class Person(Terminal):
         return lines[typed[-1] + 1 :] if typed else lines
 
     def sees(self, pattern: str, *, timeout: float = PATIENCE) -> re.Match[str]:
-        """Wait until a regular expression is found on the screen."""
-        self.wait(lambda: self.shows(pattern), pattern, timeout=timeout)
+        """Wait until a regular expression is found on the screen, and it is drawn to its end."""
+        self.wait(lambda: self.is_drawn and self.shows(pattern), pattern, timeout=timeout)
         found = re.search(pattern, self.text, re.MULTILINE)
         assert found is not None
         return found
 
     def sees_no(self, pattern: str) -> None:
-        """Wait until a regular expression is no longer found on the screen."""
-        self.wait(lambda: not self.shows(pattern), f"{pattern} to go", timeout=PATIENCE)
+        """Wait until a regular expression is no longer found on the screen, and it is drawn to its end."""
+        self.wait(lambda: self.is_drawn and not self.shows(pattern), f"{pattern} to go", timeout=PATIENCE)
 
     def waits_for_prompt(self) -> None:
         self.wait(lambda: self.at_prompt, "an empty prompt", timeout=PATIENCE)
@@ -129,9 +130,9 @@ class Person(Terminal):
     def _before_cursor_is(self, end: str) -> bool:
         """Tell whether this stands before the cursor, be it on several rows; nothing, if its line is empty."""
         if not end:
-            return self.before_cursor == "... " and self._is_drawn
+            return self.before_cursor == "... " and self.is_drawn
         rows = [str(row) for row in self.screen.display[: self.row]] + [self.before_cursor]
-        return "".join(CONTINUED.sub("", row) for row in rows).endswith(end) and self._is_drawn
+        return "".join(CONTINUED.sub("", row) for row in rows).endswith(end) and self.is_drawn
 
     def enters(self, cell: str) -> None:
         """Type a cell and press Enter, when it is on the screen."""
