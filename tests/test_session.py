@@ -552,6 +552,31 @@ def test_closing_with_a_blocked_loop_does_not_wait_for_ever() -> None:
     release.set()
 
 
+def test_closing_undoes_in_reverse_order_on_the_sessions_own_thread_while_the_loop_runs() -> None:
+    async def run() -> None:
+        session = new_session()
+        undone: list[object] = []
+
+        def note(what: str) -> None:
+            undone.append((what, threading.current_thread(), session.host.loop.is_running()))
+
+        def fails(what: str) -> None:
+            note(what)
+            raise ValueError(what)
+
+        async with conversation(session) as talk:
+            for function, what in ((note, "first"), (fails, "second"), (note, "third"), (fails, "fourth")):
+                session.undo.callback(function, what)
+            await is_well(talk)
+            assert undone == []
+        here = threading.current_thread()
+        assert undone == [(what, here, True) for what in ("fourth", "third", "second", "first")]
+        told = [(event.text, event.level) for event in talk.announced if isinstance(event, Notice)]
+        assert told == [("not undone: ValueError: fourth", "alert"), ("not undone: ValueError: second", "alert")]
+
+    asyncio.run(run())
+
+
 def test_a_submission_that_is_not_read_to_its_end_is_taken_back() -> None:
     async def script(talk: Conversation) -> None:
         events = talk.session.submit("print('never read')\nx = 1\nx")

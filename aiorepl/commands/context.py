@@ -9,7 +9,7 @@ from aiorepl.settings import Settings
 if TYPE_CHECKING:
     from aiorepl.introspect.inspector import Inspector
 
-__all__ = ["Context", "Entry", "Evaluation", "Job", "Jobs"]
+__all__ = ["Context", "Entry", "Evaluation", "Job", "Jobs", "Undo"]
 
 T = TypeVar("T")
 
@@ -66,6 +66,13 @@ class Jobs(Protocol):
         """
 
 
+class Undo(Protocol):
+    """What is to be done at the end of a session, as a ``contextlib.ExitStack`` takes it."""
+
+    def callback(self, function: Callable[..., object], /, *arguments: object, **keywords: object) -> None:
+        """Call a function with these arguments when the session ends; any thread may say so."""
+
+
 class Context(Protocol):
     """The session as its commands see it; all of it is used on the session's own thread."""
 
@@ -95,6 +102,14 @@ class Context(Protocol):
     @property
     def inspector(self) -> "Inspector":
         """Looks at the user's loop, or at the one that was chosen."""
+
+    @property
+    def undo(self) -> "Undo":
+        """What is undone when the session ends, however that comes about: ``undo.callback(restore)``.
+
+        Closed by ``aclose`` on the session's own thread, in reverse order, while the loop still runs. A callback that
+        fails is announced, and the others are called all the same.
+        """
 
     async def execute(self, source: str, *, show: bool = True, filename: str = "") -> Evaluation:
         """Run a cell on the user's loop, in the foreground.

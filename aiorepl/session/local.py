@@ -35,6 +35,7 @@ from aiorepl.session.interrupts import Interrupts, Raiser
 from aiorepl.session.jobs import CellJob, JobTable, Runs, ShellJob
 from aiorepl.session.pulse import Pulse
 from aiorepl.session.task_count import TaskCount
+from aiorepl.session.undo import UndoStack
 from aiorepl.settings import Settings
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class LocalSession:
         self.namespace = interpreter.namespace
         self.past_entries = past_entries
         self.entries: list[Entry] = []
+        self.undo = UndoStack(self._not_undone)
         self._interpreter = interpreter
         self._factory = factory
         self._in_main_thread = in_main_thread
@@ -198,8 +200,9 @@ class LocalSession:
         )
 
     async def aclose(self) -> None:
-        """Cancel the tasks, close the loop, and end the announcements."""
+        """Undo what commands left to be undone, cancel the tasks, close the loop, and end the announcements."""
         timeout = self.settings.seconds("exit_timeout")
+        self.undo.close()
         await self.jobs.aclose()
         self.host.close(timeout=timeout)
         # Tasks, generators and threads each get the time; a blocked loop gets no more than that.
@@ -397,6 +400,10 @@ class LocalSession:
             # The frontend's loop may be closing already: nobody is left to be told.
             with contextlib.suppress(RuntimeError):
                 self._frontend.call_soon_threadsafe(self._announcements.put_nowait, event)
+
+    def _not_undone(self, error: Exception) -> None:
+        failure = describe(error)
+        self._tell(Notice(f"not undone: {failure.summary}", "alert", failure.text))
 
     def _setting_changed(self, name: str, value: object) -> None:
         if name == "hints":
