@@ -8,11 +8,12 @@ import signal
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any, Protocol
 
 from aiorepl import __version__
 from aiorepl.errors import AioreplError
-from aiorepl.interpret.host import loop_factory
+from aiorepl.interpret.host import LoopHost, loop_factory
 from aiorepl.interpret.interpreter import Interpreter, Represent
 from aiorepl.interpret.interrupt import MainThreadRaiser, raise_in
 from aiorepl.interpret.main_module import install_leavers, make_main
@@ -109,7 +110,7 @@ class Application:
             interpreter.before_cell = raiser.reinstall
         self._session = LocalSession(
             interpreter,
-            factory,
+            partial(LoopHost, factory),
             settings=self._settings,
             raiser=raiser,
             in_main_thread=self._in_main_thread,
@@ -152,7 +153,9 @@ class Application:
         """Serve the loop on this thread, and the frontend on another."""
         frontend = threading.Thread(target=self._run_frontend, args=(program,), name="aiorepl-frontend", daemon=True)
         frontend.start()
-        self._session.host.serve()
+        host = self._session.host
+        assert isinstance(host, LoopHost)
+        host.serve()
         frontend.join()
 
     def _run_frontend(self, program: Program | None) -> None:

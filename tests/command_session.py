@@ -4,8 +4,10 @@ import asyncio
 import linecache
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from aiorepl.commands.standard import COMMANDS
+from aiorepl.interpret.host import LoopHost
 from aiorepl.interpret.interpreter import Interpreter
 from aiorepl.interpret.representation import represent_plain
 from aiorepl.model import Answer, Done, Event, Failure, Notice, Outcome, Progress, Result
@@ -72,7 +74,8 @@ def new_session(namespace: dict[str, object] | None = None, past: Sequence[str] 
         del linecache.cache[name]
     names: dict[str, object] = {"__name__": "__main__", "__builtins__": __builtins__, "asyncio": asyncio}
     interpreter = Interpreter(names | (namespace or {}), represent=represent_plain)
-    return LocalSession(interpreter, asyncio.new_event_loop, settings=Settings(), past_entries=lambda: list(past))
+    make_host = partial(LoopHost, asyncio.new_event_loop)
+    return LocalSession(interpreter, make_host, settings=Settings(), past_entries=lambda: list(past))
 
 
 def type_lines(*lines: str, namespace: dict[str, object] | None = None, past: Sequence[str] = ()) -> list[Typed]:

@@ -6,7 +6,9 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 
+from aiorepl.interpret.host import LoopHost
 from aiorepl.interpret.interpreter import Interpreter
 from aiorepl.interpret.main_module import install_leavers, make_main
 from aiorepl.interpret.representation import represent_plain
@@ -48,9 +50,8 @@ async def converse(session: Session) -> int:
 
 
 async def main() -> int:
-    session = LocalSession(
-        Interpreter(make_main().__dict__, represent=represent_plain), asyncio.new_event_loop, settings=Settings()
-    )
+    interpreter = Interpreter(make_main().__dict__, represent=represent_plain)
+    session = LocalSession(interpreter, partial(LoopHost, asyncio.new_event_loop), settings=Settings())
     await session.open()
     return await converse(session)
 

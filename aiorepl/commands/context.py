@@ -97,7 +97,7 @@ class Context(Protocol):
 
     @property
     def initial_names(self) -> Mapping[str, object]:
-        """What the namespace held when the session began."""
+        """What the namespace held when the session began; empty where it is a program's."""
 
     @property
     def inspector(self) -> "Inspector":

@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from aiorepl.commands.context import Context
 from aiorepl.commands.registry import command
 from aiorepl.commands.values import NameInfo, NameList
+from aiorepl.interpret.program_namespace import ProgramNamespace
 from aiorepl.introspect.summary import summarize, type_name
 from aiorepl.model import Notice
 
@@ -14,6 +15,9 @@ __all__ = ["own_names"]
 
 def own_names(context: Context) -> Iterator[tuple[str, object]]:
     """The names that cells have bound since the session began, with their values."""
+    if isinstance(context.namespace, ProgramNamespace):
+        yield from context.namespace.bound().items()
+        return
     # A copy: cells go on binding names meanwhile.
     for name, value in list(context.namespace.items()):
         if name not in context.initial_names or context.initial_names[name] is not value:
@@ -49,5 +53,6 @@ def reset(context: Context) -> None:
     names = [name for name, _ in own_names(context)]
     for name in names:
         context.namespace.pop(name, None)
-    context.namespace.update(context.initial_names)
+    if not isinstance(context.namespace, ProgramNamespace):
+        context.namespace.update(context.initial_names)
     context.emit(Notice(f"{len(names)} {'name' if len(names) == 1 else 'names'} forgotten; tasks keep running"))

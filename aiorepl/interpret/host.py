@@ -9,9 +9,38 @@ from typing import Protocol
 
 from aiorepl.errors import LoopError
 
-__all__ = ["HostListener", "LoopHost", "loop_factory"]
+__all__ = ["Host", "HostFactory", "HostListener", "LoopHost", "loop_factory"]
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+
+class Host(Protocol):
+    """Where cells run: a loop, be it aiorepl's own or an app's. Everything may be called from any thread."""
+
+    @property
+    def owned(self) -> bool:
+        """Tell whether aiorepl made the loop: then it watches it by hooks, may leave it behind, and ends it."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop; an owned one that was closed or broke is replaced by another."""
+
+    @property
+    def thread(self) -> int | None:
+        """The identifier of the loop's thread; None if it does not run, or that cannot be told."""
+
+    @property
+    def ended(self) -> "concurrent.futures.Future[None]":
+        """Resolved when ``close`` has done all that it does."""
+
+    def start(self) -> None:
+        """Make the loop run, unless it does so by itself."""
+
+    def call(self, function: Callable[[], object]) -> bool:
+        """Call a function on the loop's thread, soon; False if the loop is closed and will not call it."""
+
+    def close(self, *, timeout: float) -> None:
+        """Do with the loop what is due at the end of a session; what that waits for gets ``timeout`` seconds."""
 
 
 class HostListener(Protocol):
@@ -55,11 +84,16 @@ def loop_factory(name: str) -> LoopFactory:
     return factory
 
 
+HostFactory = Callable[[HostListener], Host]
+
+
 class LoopHost:
     """One thread and the loop on it; a loop that was closed or broke is replaced.
 
     Everything but ``serve`` may be called from any thread.
     """
+
+    owned = True
 
     def __init__(self, factory: LoopFactory, listener: HostListener) -> None:
         """Make the loop.
@@ -97,13 +131,14 @@ class LoopHost:
         finally:
             self.ended.set_result(None)
 
-    def call(self, function: Callable[[], object]) -> None:
-        """Call a function on the loop's thread, soon."""
+    def call(self, function: Callable[[], object]) -> bool:
+        """Call a function on the loop's thread, soon, or on that of the loop that takes over."""
         with self._lock:
             try:
                 self.loop.call_soon_threadsafe(function)
             except RuntimeError:
                 self._stranded.append(function)
+        return True
 
     def close(self, *, timeout: float) -> None:
         """Cancel the tasks, close the loop and let ``serve`` return; tasks get at most ``timeout`` seconds.

@@ -8,11 +8,11 @@ import inspect
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
 from typing import Any, NamedTuple
 
 from aiorepl.interpret.hints import Hints
-from aiorepl.interpret.host import LoopHost
+from aiorepl.interpret.host import Host
 from aiorepl.interpret.interrupt import Gate, steps
 from aiorepl.interpret.main_module import Leaver
 from aiorepl.interpret.representation import Representation
@@ -20,10 +20,13 @@ from aiorepl.interpret.source import Cell, compile_cell
 from aiorepl.introspect.failures import describe, place, users_traceback
 from aiorepl.model import Event, Failure, Leave, Notice, Outcome, Result
 
-__all__ = ["Ending", "Execution", "Interpreter", "Represent"]
+__all__ = ["Ending", "Execution", "Interpreter", "Represent", "last_failure", "restore_last_failure"]
 
 # Makes what is shown of a value; called on the loop's thread, where the user's __repr__ belongs.
 Represent = Callable[[object], Representation]
+
+# Where ``pdb.pm()`` looks for an exception; ``last_exc`` since 3.12.
+_LAST_FAILURE = ("last_type", "last_value", "last_traceback", "last_exc")
 
 # Values are kept as _N for this many cells.
 _KEPT = 1000
@@ -45,7 +48,7 @@ class Ending(NamedTuple):
 class Execution:
     """A cell that runs, or has run: where it stands may be asked from any thread."""
 
-    def __init__(self, number: int, text: str, host: LoopHost) -> None:
+    def __init__(self, number: int, text: str, host: Host) -> None:
         """Make one that has not been started."""
         self.number = number
         self.text = text
@@ -100,7 +103,7 @@ class Interpreter:
         self.context = contextvars.copy_context()
         # Called on the loop's thread before each cell.
         self.before_cell: Callable[[], None] = lambda: None
-        self.host: LoopHost
+        self.host: Host
         self.running: set[Execution] = set()
         self._flags = 0
 
@@ -176,7 +179,10 @@ class Interpreter:
                 work.close()
                 execution.finish(self._failed(execution, cell, KeyboardInterrupt()))
 
-        self.host.call(begin)
+        if not execution.host.call(begin):
+            run.close()
+            work.close()
+            execution.give_up("the loop is closed")
         return execution
 
     async def _run(self, execution: Execution, work: Coroutine[Any, Any, Ending], cell: Cell | None) -> None:
@@ -271,6 +277,18 @@ def remember(namespace: MutableMapping[str, object], error: BaseException) -> No
     sys.last_type, sys.last_value, sys.last_traceback = type(error), error, error.__traceback__
     if sys.version_info >= (3, 12):
         sys.last_exc = error
+
+
+def last_failure() -> dict[str, object]:
+    """Return what ``remember`` replaces in ``sys``, for ``restore_last_failure``."""
+    return {name: vars(sys)[name] for name in _LAST_FAILURE if name in vars(sys)}
+
+
+def restore_last_failure(found: Mapping[str, object]) -> None:
+    """Put back into ``sys`` what was found there."""
+    for name in _LAST_FAILURE:
+        vars(sys).pop(name, None)
+    vars(sys).update(found)
 
 
 def leaving(code: object) -> Leave:

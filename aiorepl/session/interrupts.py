@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Protocol
 
-from aiorepl.interpret.host import LoopHost
+from aiorepl.interpret.host import Host
 from aiorepl.interpret.interpreter import Execution
 from aiorepl.introspect.failures import in_library, own_frame
 from aiorepl.model import Notice
@@ -32,6 +32,8 @@ class Interrupts:
     The first press interrupts the cell where it stands: parked, its task is cancelled; executing, KeyboardInterrupt is
     raised in it. If something else holds the loop, the first press says what, and the second is raised into it. If a
     press has no effect within ``PATIENCE``, that is said, and the next one leaves the loop behind.
+
+    On an app's loop a press reaches the cell and nothing else: what else holds the loop is named, and is left alone.
     """
 
     def __init__(self, *, tell: Callable[[Notice], None], raiser: Raiser, abandon: Callable[[Execution], bool]) -> None:
@@ -56,14 +58,14 @@ class Interrupts:
             return
         execution.interrupted = True
         ended = asyncio.ensure_future(asyncio.shield(asyncio.wrap_future(execution.done)))
-        cancelled = self._reach(execution)
+        cancelled = self.reach(execution)
         await asyncio.wait({ended}, timeout=PATIENCE)
         if press == self._press and not ended.done():
             self._explain(execution, cancelled=cancelled.is_set())
         ended.cancel()
 
-    def _reach(self, execution: Execution) -> threading.Event:
-        """Interrupt the cell; return what is set once its task has been cancelled."""
+    def reach(self, execution: Execution) -> threading.Event:
+        """Interrupt a cell where it stands; return what is set once its task has been cancelled."""
         cancelled = threading.Event()
 
         def cancel() -> None:
@@ -73,20 +75,28 @@ class Interrupts:
             cancelled.set()
 
         if not execution.gate.interrupt(self._raise):
-            if self._held_by_other and execution.host.thread is not None:
-                self._raise(execution.host.thread)
-            execution.host.call(cancel)
+            host = execution.host
+            if self._held_by_other and host.owned and host.thread is not None:
+                self._raise(host.thread)
+            host.call(cancel)
         return cancelled
 
     def _explain(self, execution: Execution, *, cancelled: bool) -> None:
         host = execution.host
+        to_background = "Ctrl-Z sends the cell to the background"
         if execution.gate.interrupt(self._raise):
             self._ineffective = True
-            self._tell(Notice(f"still in {stack_place(host)}; Ctrl-C again leaves this loop behind"))
+            again = "Ctrl-C again leaves this loop behind" if host.owned else to_background
+            self._tell(Notice(f"still in {stack_place(host)}; {again}"))
         elif cancelled:
             waits = execution.waits_on() or "its cleanup"
-            more = "Ctrl-C cancels that too, Ctrl-Z sends the cell to the background"
+            more = f"Ctrl-C cancels that too, {to_background}"
             self._tell(Notice(f"the cell was cancelled and still waits on {waits}; {more}"))
+        elif not host.loop.is_running():
+            self._tell(Notice(f"the loop does not run now; {to_background}"))
+        elif not host.owned:
+            holds = f"{holder_of(host)} holds the loop in {stack_place(host)}"
+            self._tell(Notice(f"{holds}; that is the program's own; {to_background}"))
         else:
             holder = holder_of(host)
             again = "leaves this loop behind" if self._held_by_other else "raises KeyboardInterrupt in it"
@@ -95,7 +105,7 @@ class Interrupts:
             self._tell(Notice(f"{holder} holds the loop in {stack_place(host)}; Ctrl-C again {again}"))
 
 
-def holder_of(host: LoopHost) -> str:
+def holder_of(host: Host) -> str:
     """Name what is on the loop's thread now; called from another thread."""
     frame = _frame_of(host)
     task = asyncio.current_task(host.loop)
@@ -108,7 +118,7 @@ def holder_of(host: LoopHost) -> str:
     return "something else"
 
 
-def stack_place(host: LoopHost) -> str:
+def stack_place(host: Host) -> str:
     """Say in which line of the user's the loop's thread is, and in which call if the source shows it."""
     frame = _frame_of(host)
     while frame is not None and frame.f_back is not None and not _users(frame):
@@ -128,5 +138,5 @@ def _users(frame: FrameType) -> bool:
     return not (own_frame(filename) or in_library(filename))
 
 
-def _frame_of(host: LoopHost) -> FrameType | None:
+def _frame_of(host: Host) -> FrameType | None:
     return None if host.thread is None else sys._current_frames().get(host.thread)

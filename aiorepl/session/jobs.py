@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Protocol
 
 from aiorepl.commands.context import Job
@@ -120,6 +120,10 @@ class JobTable:
         self._announce = announce
         self._jobs: dict[int, Runs] = {}
         self._watchers: dict[int, asyncio.Task[None]] = {}
+
+    def __iter__(self) -> Iterator[Runs]:
+        """The jobs that have not ended."""
+        return iter(list(self._jobs.values()))
 
     def __len__(self) -> int:
         """How many jobs have not ended."""

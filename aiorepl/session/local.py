@@ -1,4 +1,4 @@
-"""A session in this process: cells on the loop that aiorepl owns, commands and questions beside it."""
+"""A session in this process: cells on aiorepl's own loop or on an app's, commands and questions beside it."""
 
 import asyncio
 import concurrent.futures
@@ -13,9 +13,10 @@ from aiorepl.commands.context import Entry, Evaluation
 from aiorepl.commands.from_python import Repl
 from aiorepl.errors import CommandError
 from aiorepl.interpret.daemon import in_thread
-from aiorepl.interpret.host import LoopHost
-from aiorepl.interpret.interpreter import Ending, Execution, Interpreter
+from aiorepl.interpret.host import Host, HostFactory
+from aiorepl.interpret.interpreter import Ending, Execution, Interpreter, last_failure, restore_last_failure
 from aiorepl.interpret.interrupt import raise_in
+from aiorepl.interpret.program_namespace import ProgramNamespace
 from aiorepl.interpret.source import Cell, Command, Help, Python, Shell, classify
 from aiorepl.introspect.failures import describe
 from aiorepl.model import (
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 __all__ = ["LocalSession"]
 
 T = TypeVar("T")
-LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 # Seconds within which the rest of a line arrives that was typed before the prompt came.
 _TYPED_AHEAD = 0.05
@@ -62,18 +62,18 @@ class LocalSession:
     def __init__(
         self,
         interpreter: Interpreter,
-        factory: LoopFactory,
+        make_host: HostFactory,
         *,
         settings: Settings,
         past_entries: Callable[[], Sequence[str]] = lambda: (),
         raiser: Raiser = raise_in,
         in_main_thread: bool = False,
     ) -> None:
-        """Make the loop, which is not running yet.
+        """Make the loop, which is not running yet, or be a guest on an app's.
 
         Args:
             interpreter: Runs the cells.
-            factory: Makes a loop.
+            make_host: Makes what cells run on: ``partial(LoopHost, factory)`` or ``partial(AppHost, loop)``.
             settings: Those in force; ``%set`` changes them.
             past_entries: What the history file holds.
             raiser: How KeyboardInterrupt gets into the loop's thread.
@@ -85,10 +85,12 @@ class LocalSession:
         self.settings = settings
         self.namespace = interpreter.namespace
         self.past_entries = past_entries
+        # On an app's loop: the cells in the background go on when the session ends.
+        self.keeps_jobs = False
         self.entries: list[Entry] = []
         self.undo = UndoStack(self._not_undone)
         self._interpreter = interpreter
-        self._factory = factory
+        self._make_host = make_host
         self._in_main_thread = in_main_thread
         self._frontend: asyncio.AbstractEventLoop
         self._announcements: asyncio.Queue[Event | None]
@@ -114,9 +116,12 @@ class LocalSession:
         self._loading = threading.Lock()
         self._pulse_task: asyncio.Task[None] | None = None
         self._listening = True
-        self.host = interpreter.host = LoopHost(factory, self._listener)
+        self.host: Host = make_host(self._listener)
+        interpreter.host = self.host
         self.namespace.setdefault("repl", Repl(self))
-        self.initial_names: Mapping[str, object] = dict(self.namespace)
+        # A program's own values are not to be kept alive.
+        in_program = isinstance(self.namespace, ProgramNamespace)
+        self.initial_names: Mapping[str, object] = {} if in_program else dict(self.namespace)
         interpreter.hints.enabled = settings.flag("hints")
         settings.listen(self._setting_changed)
 
@@ -124,10 +129,12 @@ class LocalSession:
         """Begin: the loop runs, and what happens on it is announced."""
         self._frontend = asyncio.get_running_loop()
         self._announcements = asyncio.Queue()
-        self._watch.watch_warnings()
+        if self.host.owned:
+            self._watch.watch_warnings()
+        self._last_failure = last_failure()
         if not self._in_main_thread:
             self.host.start()
-        self._pulse_task = asyncio.create_task(self._pulse.run(self._watch.scan), name="aiorepl-pulse")
+        self._pulse_task = asyncio.create_task(self._pulse.run(self._look_after), name="aiorepl-pulse")
 
     async def submit(self, text: str, *, filename: str = "", show: bool = True) -> AsyncIterator[Event]:
         """Run what was typed, or read from a file that tracebacks are to name; ``show`` its value."""
@@ -200,10 +207,16 @@ class LocalSession:
         )
 
     async def aclose(self) -> None:
-        """Undo what commands left to be undone, cancel the tasks, close the loop, and end the announcements."""
+        """Undo what commands left to be undone, cancel the tasks, close the loop, and end the announcements.
+
+        An app's loop and its tasks go on: there the session's own cells end, and nothing else.
+        """
         timeout = self.settings.seconds("exit_timeout")
         self.undo.close()
         await self.jobs.aclose()
+        if not self.host.owned:
+            await self._end_cells(timeout)
+            restore_last_failure(self._last_failure)
         self.host.close(timeout=timeout)
         # Tasks, generators and threads each get the time; a blocked loop gets no more than that.
         limit = 3 * timeout + 1 if self._pulse.overdue < _BLOCKED else timeout
@@ -260,7 +273,8 @@ class LocalSession:
             except Exception as error:
                 future.set_exception(error)
 
-        self.host.call(run)
+        if not self.host.call(run):
+            raise CommandError("the loop is closed; %loops lists those that run")
         return await asyncio.wrap_future(future)
 
     # The rest is the session's own.
@@ -380,17 +394,42 @@ class LocalSession:
             # A job that calls sys.exit has ended; the session has not.
             self._tell(Notice(f"[{number}] exit status {event.status}") if isinstance(event, Leave) else event)
 
+    async def _end_cells(self, timeout: float) -> None:
+        """Interrupt the cells on a loop that goes on, but for those that are to be kept; end the shell commands."""
+        for job in self.jobs:
+            if isinstance(job, ShellJob):
+                job.terminate()
+        kept = {job.execution for job in self.jobs if isinstance(job, CellJob)} if self.keeps_jobs else set()
+        running = {execution.done: execution for execution in self._interpreter.running - kept}
+        ended = [asyncio.wrap_future(done) for done in running]
+        for execution in running.values():
+            execution.interrupted = True
+            self._interrupts.reach(execution)
+        if ended and self.host.loop.is_running():
+            await asyncio.wait(ended, timeout=timeout)
+        refused = sorted(execution.number for done, execution in running.items() if not done.done())
+        if refused:
+            self._tell(Notice(f"did not end in time: {', '.join(f'cell {number}' for number in refused)}", "alert"))
+
     def _abandon(self, execution: Execution) -> bool:
         """Leave behind the loop of a cell that cannot be reached; its tasks are cancelled when its call returns."""
-        if self._in_main_thread:
+        if self._in_main_thread or not execution.host.owned:
             return False
         old = execution.host
         if old is self.host:
-            self.host = self._interpreter.host = LoopHost(self._factory, self._listener)
+            self.host = self._interpreter.host = self._make_host(self._listener)
             self.host.start()
         old.close(timeout=self.settings.seconds("exit_timeout"))
         self._interpreter.give_up(old.loop, "this loop was left behind and a new one takes over")
         return True
+
+    def _look_after(self) -> None:
+        """What is due with each beat of the pulse."""
+        self._watch.scan()
+        # Nobody tells of an app's loop that it was closed.
+        for execution in list(self._interpreter.running):
+            if not execution.host.owned and execution.loop.is_closed():
+                execution.give_up("the loop was closed")
 
     def _tell(self, event: Event) -> None:
         """Announce an event, from any thread."""

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from aiorepl.interpret.host import LoopHost
+from aiorepl.interpret.host import Host
 
 __all__ = ["Pulse"]
 
@@ -15,11 +15,11 @@ PERIOD = 0.1
 class Pulse:
     """Sends a beat, and the next one only when that has been answered."""
 
-    def __init__(self, host: Callable[[], LoopHost]) -> None:
+    def __init__(self, host: Callable[[], Host]) -> None:
         """Feel the pulse of whatever host is the current one."""
         self._host = host
         self._sent: float | None = None
-        self._sent_to: LoopHost | None = None
+        self._sent_to: Host | None = None
         self._lag: float | None = None
 
     @property
