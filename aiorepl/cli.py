@@ -3,13 +3,14 @@
 import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from aiorepl import __version__
 from aiorepl.errors import AioreplError
-from aiorepl.options import Options
-from aiorepl.settings import SETTINGS, Settings, expected
+from aiorepl.options import Options, add_settings, take_settings
+from aiorepl.settings import Settings
+from aiorepl.subcommands import SUBCOMMANDS
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -28,6 +29,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if python:
         os.execv(sys.executable, [sys.executable, *python, "-m", "aiorepl", *arguments])
     options = _parse(arguments)
+    if options.file and options.file[0] in SUBCOMMANDS:
+        # Options that stand before the word are the subcommand's as well.
+        word = options.file[0]
+        before = arguments[: len(arguments) - len(options.file)]
+        return _guarded(lambda: SUBCOMMANDS[word].main(word, [*before, *options.file[1:]]))
     settings = Settings()
     # Loading modules makes objects by the ten thousand and no garbage, which is looked for all the same: a tenth of the
     # time until the prompt. ``Application`` switches it on again.
@@ -35,10 +41,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     # What it takes to run is loaded after the arguments are known to be right.
     from aiorepl.application import Application
 
-    try:
+    def run() -> int:
         for name, value in options.settings.items():
             settings.set(name, value)
         return Application(options, settings).run()
+
+    return _guarded(run)
+
+
+def _guarded(run: Callable[[], int]) -> int:
+    """Run to the end, or say in one line why that cannot be."""
+    try:
+        return run()
     except AioreplError as error:
         _fail(str(error))
     except OSError as error:
@@ -78,8 +92,8 @@ def _parse(arguments: list[str]) -> Options:
     for name, option in (("code", "-c"), ("module", "-m")):
         if parsed[name] == []:
             parser.error(f"argument {option}: expected {name}")
-    chosen = {name: parsed.pop(name) for name in SETTINGS}
-    return Options(**parsed, settings={name: value for name, value in chosen.items() if value is not None})
+    settings = take_settings(parsed)
+    return Options(**parsed, settings=settings)
 
 
 def _parser() -> "ArgumentParser":
@@ -87,9 +101,10 @@ def _parser() -> "ArgumentParser":
 
     parser = argparse.ArgumentParser(
         prog="aiorepl",
-        usage="%(prog)s [options] [-c CODE | -m MODULE | FILE] [ARGS ...]",
+        usage="%(prog)s [options] [-c CODE | -m MODULE | FILE | COMMAND] [ARGS ...]",
         description="An asyncio REPL: Python with top-level await on a running event loop.",
-        epilog="Python's own -I, -E, -X and -W may stand first.",
+        epilog=_epilog(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     rest = argparse.REMAINDER
     parser.add_argument("-c", dest="code", nargs=rest, metavar="CODE", help="run this code, then exit")
@@ -100,12 +115,21 @@ def _parser() -> "ArgumentParser":
     parser.add_argument("--main-loop", action="store_true", help="the loop in the main thread, the prompt beside it")
     parser.add_argument("--loop", default="asyncio", metavar="LOOP", help="asyncio, uvloop, or module:factory")
     parser.add_argument("-V", "--version", action="version", version=f"aiorepl {__version__}")
-    group = parser.add_argument_group("settings (also in the settings file, and %set at the prompt)")
-    for setting in SETTINGS.values():
-        name = "--" + setting.name.replace("_", "-")
-        about = f"{setting.summary} ({expected(setting)})"
-        group.add_argument(name, dest=setting.name, metavar="VALUE", help=about.replace("%", "%%"))
+    add_settings(parser)
     return parser
+
+
+def _epilog() -> str:
+    """List the subcommands; each has its own --help."""
+    rows = [f"  {word:<22}{subcommand.summary}" for word, subcommand in SUBCOMMANDS.items()]
+    return "\n".join(
+        [
+            "commands (a file of the same name is run as ./NAME; COMMAND --help tells more):",
+            *rows,
+            "",
+            "Python's own -I, -E, -X and -W may stand first.",
+        ]
+    )
 
 
 def _fail(message: str) -> NoReturn:

@@ -11,7 +11,7 @@ from aiorepl.errors import AioreplError
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
-__all__ = ["Program", "import_from_here", "read_file", "read_module"]
+__all__ = ["Program", "find_module", "import_from_here", "read_file", "read_module"]
 
 
 class Program(NamedTuple):
@@ -62,11 +62,11 @@ def read_file(path: str, arguments: Sequence[str]) -> Program:
     return Program(source, path, [path, *arguments], folder=os.path.dirname(os.path.abspath(path)))
 
 
-def read_module(name: str, arguments: Sequence[str]) -> Program:
-    """Find a module, or the ``__main__`` of a package, that is to be run.
+def find_module(name: str) -> "ModuleSpec":
+    """Find a module, or the ``__main__`` of a package, as ``python -m`` does.
 
     Raises:
-        AioreplError: If there is none, or it has no source.
+        AioreplError: If there is none.
     """
     import importlib.util
 
@@ -79,7 +79,19 @@ def read_module(name: str, arguments: Sequence[str]) -> Program:
             spec = importlib.util.find_spec(f"{name}.__main__")
     except (ImportError, ValueError) as error:
         raise AioreplError(f"no module {name}: {error}") from error
-    source = getattr(spec.loader, "get_source", lambda _: None)(spec.name) if spec is not None else None
-    if spec is None or source is None or spec.origin is None:
+    if spec is None:
+        raise AioreplError(f"no module {name}")
+    return spec
+
+
+def read_module(name: str, arguments: Sequence[str]) -> Program:
+    """Read a module, or the ``__main__`` of a package, that is to be run.
+
+    Raises:
+        AioreplError: If there is none, or it has no source.
+    """
+    spec = find_module(name)
+    source = getattr(spec.loader, "get_source", lambda _: None)(spec.name)
+    if source is None or spec.origin is None:
         raise AioreplError(f"no module {name} with a source to run")
     return Program(source, spec.origin, [spec.origin, *arguments], spec=spec)

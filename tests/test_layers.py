@@ -29,7 +29,9 @@ ORDER = (
     ("api",),
     ("terminal", "pytest_plugin"),
     ("options", "programs"),
-    ("application",),
+    ("application", "main_program"),
+    ("beside",),
+    ("subcommands",),
     ("cli",),
     ("__main__",),
 )
