@@ -8,7 +8,8 @@ from typing import Literal, get_args
 
 from aiorepl.commands.task_values import Blocked, GroupRow, TaskGroups, TaskRef, TaskRow, TaskTable, View
 from aiorepl.introspect.book import BOOK
-from aiorepl.introspect.values import Frame, LoopSnapshot, Stack, State, TaskInfo, Wait
+from aiorepl.introspect.chain import program_place
+from aiorepl.introspect.values import Frame, LoopSnapshot, State, TaskInfo, Wait
 from aiorepl.introspect.words import wait_words
 
 __all__ = [
@@ -114,14 +115,6 @@ def matches(info: TaskInfo, pattern: str) -> bool:
         return True
     texts = (info.name, info.coroutine, info.coroutine.rpartition(".")[2])
     return any(fnmatchcase(text, pattern) for text in texts)
-
-
-def program_place(stack: Stack) -> Frame | None:
-    """Where a stack stands in the program's own code: the innermost frame that is not a library's, if there is one."""
-    for frame in reversed(stack):
-        if not frame.library:
-            return frame
-    return stack[-1] if stack else None
 
 
 def group_waits(group: Sequence[TaskInfo], name: Callable[[int], str]) -> str:

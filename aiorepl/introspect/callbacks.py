@@ -11,12 +11,75 @@ from aiorepl.introspect.chain import bounded, definition
 from aiorepl.introspect.summary import type_name
 from aiorepl.introspect.values import Frame
 
-__all__ = ["FUTURES", "TASKS", "Task", "callback_name", "defined_at", "served_task", "waiting_task"]
+__all__ = [
+    "FUTURES",
+    "TASKS",
+    "TASK_STEP",
+    "Task",
+    "callback_name",
+    "defined_at",
+    "served_task",
+    "stepped_task",
+    "waiting_task",
+]
 
 Task = asyncio.Future[Any]
 # asyncio's tasks and futures that are written in C derive from none of these that are written in Python.
 TASKS = (asyncio.Task, asyncio.tasks._PyTask)  # type: ignore[attr-defined]
 FUTURES = (asyncio.Future, asyncio.futures._PyFuture)  # type: ignore[attr-defined]
+
+
+class _NoLoop:
+    """Takes the first step of a task, and leaves it at that."""
+
+    callback: object = None
+
+    def get_debug(self) -> bool:
+        return False
+
+    def call_soon(self, callback: object, *_: object, context: object) -> None:
+        self.callback = callback
+
+
+def _task_step() -> type | None:
+    """The type of what asyncio's tasks that are written in C have called for a step; it is in no module."""
+    try:
+        from _asyncio import Task as CTask
+    except ImportError:
+        return None
+
+    async def nothing() -> None:
+        """Not run."""
+
+    loop: Any = _NoLoop()
+    coroutine = nothing()
+    # With a name, as any other one would take a number from the program's tasks.
+    task: Any = CTask(coroutine, loop=loop, name="aiorepl")
+    task._log_destroy_pending = False
+    coroutine.close()
+    return type(loop.callback)
+
+
+TASK_STEP = _task_step()
+# What a task has called when it begins and when what it awaits has ended: of tasks written in C and in Python.
+_C_WAKEUP = "task_wakeup"
+_PY_STEPS = frozenset(
+    (asyncio.tasks._PyTask._Task__step, asyncio.tasks._PyTask._Task__wakeup)  # type: ignore[attr-defined]
+)
+
+
+def stepped_task(callback: object) -> Task | None:
+    """Return the task of which a callback is a step; None if it is none, even if it is a method of a task."""
+    kind = type(callback)
+    if kind is TASK_STEP:
+        return cast(MethodType, callback).__self__  # type: ignore[return-value]
+    if kind is BuiltinFunctionType:
+        function = cast(BuiltinFunctionType, callback)
+        is_step = function.__name__ == _C_WAKEUP and issubclass(type(function.__self__), TASKS)
+        return cast(Task, function.__self__) if is_step else None
+    if kind is MethodType and cast(MethodType, callback).__func__ in _PY_STEPS:
+        return cast(Task, cast(MethodType, callback).__self__)
+    return None
 
 
 def callback_name(callback: object) -> str:
@@ -87,5 +150,5 @@ def _bound_to(callback: object) -> Iterator[object]:
     while type(callback) is functools.partial:
         yield from callback.args
         callback = callback.func
-    if type(callback) in (MethodType, BuiltinFunctionType):
+    if type(callback) in (MethodType, BuiltinFunctionType, TASK_STEP):
         yield cast(MethodType, callback).__self__

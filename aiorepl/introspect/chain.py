@@ -11,18 +11,21 @@ from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, Genera
 from typing import Any, cast
 
 from aiorepl.introspect.failures import in_library, own_frame
+from aiorepl.introspect.summary import type_name
 from aiorepl.introspect.values import Frame, Stack
 
 __all__ = [
     "OPAQUE",
     "Places",
     "bounded",
+    "coroutine_name",
     "coroutine_of",
     "definition",
     "frame_of",
     "links",
     "origin",
     "place",
+    "program_place",
     "thread_stack",
 ]
 
@@ -49,6 +52,17 @@ def coroutine_of(task: Any) -> Any:
     Not by ``get_coro``, which crashes Python 3.12.0 and 3.12.1 for such a task.
     """
     return getattr(task, "_coro", None)
+
+
+def coroutine_name(coroutine: Any) -> str:
+    """Return the qualified name of a coroutine, also of one that another compiler made; empty for None."""
+    if type(coroutine) is CoroutineType:
+        return bounded(coroutine.__qualname__)
+    if coroutine is None:
+        # An eager task that ended in its first step has given it up.
+        return ""
+    name = getattr(coroutine, "__qualname__", None) or getattr(coroutine, "__name__", None)
+    return bounded(name) if type(name) is str else type_name(coroutine)
 
 
 def links(awaitable: object) -> list[object]:
@@ -131,6 +145,14 @@ def thread_stack(innermost: FrameType | None, outermost: FrameType | None = None
             break
         innermost = innermost.f_back
     return tuple(frame for frame in reversed(frames) if not frame.own)
+
+
+def program_place(stack: Stack) -> Frame | None:
+    """Where a stack stands in the program's own code: the innermost frame that is not a library's, if there is one."""
+    for frame in reversed(stack):
+        if not frame.library:
+            return frame
+    return stack[-1] if stack else None
 
 
 class Places:

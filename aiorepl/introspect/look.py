@@ -19,7 +19,16 @@ from types import CoroutineType
 from typing import Any, Generic, TypeVar
 
 from aiorepl.introspect.book import BOOK, Entry
-from aiorepl.introspect.chain import Places, bounded, coroutine_of, frame_of, links, origin, thread_stack
+from aiorepl.introspect.chain import (
+    Places,
+    bounded,
+    coroutine_name,
+    coroutine_of,
+    frame_of,
+    links,
+    origin,
+    thread_stack,
+)
 from aiorepl.introspect.holding import Blocks, open_blocks
 from aiorepl.introspect.loops import loop_info, thread_of
 from aiorepl.introspect.summary import summarize, type_name
@@ -257,7 +266,7 @@ class Look:
         coroutine = coroutine_of(task)
         own = task is self._asking or _is_own(coroutine)
         if task.done():
-            return _ended(task, entry, _qualname(coroutine), own)
+            return _ended(task, entry, coroutine_name(coroutine), own)
         now = time.monotonic()
         chain = links(coroutine)
         waiter = task._fut_waiter
@@ -268,7 +277,7 @@ class Look:
         return TaskInfo(
             entry.number,
             entry.name,
-            _qualname(coroutine),
+            coroutine_name(coroutine),
             _state(running, waiting, cancels or task._must_cancel),
             self._running_stack(coroutine) if running else self._places.stack(chain),
             wait_of(waiter, chain, self._loop, BOOK.number_of) if waiting else None,
@@ -358,16 +367,6 @@ def _born(entry: Entry) -> Frame | None:
     name, line, function = entry.born
     file, library, own = origin(name)
     return Frame(bounded(function), file, line, library, own)
-
-
-def _qualname(coroutine: Any) -> str:
-    if type(coroutine) is CoroutineType:
-        return bounded(coroutine.__qualname__)
-    if coroutine is None:
-        # An eager task that ended in its first step has given it up.
-        return ""
-    name = getattr(coroutine, "__qualname__", None) or getattr(coroutine, "__name__", None)
-    return bounded(name) if type(name) is str else type_name(coroutine)
 
 
 def _is_own(coroutine: Any) -> bool:
