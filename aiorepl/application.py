@@ -114,6 +114,7 @@ class Application:
             settings=self._settings,
             raiser=raiser,
             in_main_thread=self._in_main_thread,
+            watched=self._prompts,
         )
         if isinstance(raiser, MainThreadRaiser):
             raiser.install()

@@ -8,6 +8,7 @@ loads this too, and a data class takes ten times as long to define.)
 from typing import Literal, NamedTuple
 
 __all__ = [
+    "AlertRaised",
     "Answer",
     "Completion",
     "Done",
@@ -77,6 +78,12 @@ class Answer(NamedTuple):
     value: object
 
 
+class AlertRaised(NamedTuple):
+    """Something goes wrong in the program, or has ended: an ``Alert`` of ``aiorepl.alerts.values``."""
+
+    alert: object
+
+
 class Insert(NamedTuple):
     """Text that the frontend puts into the next prompt, to be edited and run by the person."""
 
@@ -118,7 +125,9 @@ class Done(NamedTuple):
     elapsed: float = 0.0
 
 
-Event = Output | Result | Failure | Notice | Answer | Insert | Edit | Progress | SettingChanged | Leave | Done
+Event = (
+    Output | Result | Failure | Notice | Answer | AlertRaised | Insert | Edit | Progress | SettingChanged | Leave | Done
+)
 
 
 class Completion(NamedTuple):

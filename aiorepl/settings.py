@@ -37,6 +37,14 @@ SETTINGS: Mapping[str, Setting] = {
         Setting("max_items", 200, "elements of a container that are shown", minimum=1),
         Setting("max_string", 2000, "characters of a string or repr that are shown", minimum=20),
         Setting("history_size", 10_000, "entries kept in the history file", minimum=0),
+        Setting("slow", 0.1, "seconds for which a step may hold the loop (0: any)", minimum=0),
+        Setting("lag", 0.01, "seconds by which callbacks may come late, in the median of 5 s (0: any)", minimum=0),
+        Setting("saturation", 0.95, "part of 5 s for which the loop may be busy (0: any)", minimum=0),
+        Setting("first_step", 1.0, "seconds that a task's first step may take (0: any)", minimum=0),
+        Setting("spinning", 0.5, "part of its wakes that a task may cause itself (0: any)", minimum=0),
+        Setting("unretrieved", 1.0, "seconds for which nobody need look why a task failed", minimum=0),
+        Setting("swallowed", 5.0, "seconds that a task may go on after it was cancelled (0: any)", minimum=0),
+        Setting("look", 5.0, "seconds from one look for deadlocks to the next (0: none)", minimum=0),
         Setting("exit_timeout", 3.0, "seconds that cancelled tasks get when leaving", minimum=0),
     )
 }
@@ -62,6 +70,10 @@ class Settings:
     def __iter__(self) -> Iterator[tuple[Setting, Value]]:
         """Every setting with its value, in the order of their definition."""
         return ((setting, self._values[name]) for name, setting in SETTINGS.items())
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether there is a setting of this name."""
+        return name in SETTINGS
 
     def flag(self, name: str) -> bool:
         """A setting that is on or off."""

@@ -7,6 +7,7 @@ from aiorepl.model import Event
 from aiorepl.settings import Settings
 
 if TYPE_CHECKING:
+    from aiorepl.alerts.watcher import Watcher
     from aiorepl.introspect.inspector import Inspector
 
 __all__ = ["Context", "Entry", "Evaluation", "Job", "Jobs", "Undo"]
@@ -102,6 +103,10 @@ class Context(Protocol):
     @property
     def inspector(self) -> "Inspector":
         """Looks at the user's loop, or at the one that was chosen."""
+
+    @property
+    def alerts(self) -> "Watcher":
+        """Watches the loop of the cells, and keeps what it has noticed."""
 
     @property
     def undo(self) -> "Undo":

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-__all__ = ["asyncgens", "called_by", "executor", "is_uvloop", "polls", "ready", "sockets", "timers"]
+__all__ = ["asyncgens", "called_by", "executor", "is_uvloop", "polls", "ready", "ready_queue", "sockets", "timers"]
 
 
 def is_uvloop(loop: asyncio.AbstractEventLoop) -> bool:
@@ -25,8 +25,14 @@ def is_uvloop(loop: asyncio.AbstractEventLoop) -> bool:
 
 def ready(loop: asyncio.AbstractEventLoop) -> int | None:
     """How many callbacks are to run at the next pass."""
+    queue = ready_queue(loop)
+    return len(queue) if queue is not None else None
+
+
+def ready_queue(loop: asyncio.AbstractEventLoop) -> "deque[Any] | None":
+    """The handles that are to run at the next pass: the loop's own queue."""
     queues = [part for part in gc.get_referents(loop) if type(part) is deque]
-    return len(queues[0]) if len(queues) == 1 else None
+    return queues[0] if len(queues) == 1 else None
 
 
 def timers(loop: asyncio.AbstractEventLoop) -> list[Any]:

@@ -10,7 +10,7 @@ from aiorepl.render.blocks import Block, Code, Column, Lines, Rule, Table
 from aiorepl.render.describe import describe
 from aiorepl.render.text import seconds
 
-__all__ = ["spot", "view_blocks"]
+__all__ = ["spot", "stack_lines", "view_blocks"]
 
 # A deeper line of a tree is drawn at this depth, with its own depth before it.
 _DEEPEST = 6
@@ -105,7 +105,7 @@ def _(value: values.TaskDetails) -> tuple[Block, ...]:
     blocks: list[Block] = [*view_blocks(value.view), Rule(f"{info.number} {info.name}")]
     blocks.append(Table(_LABELLED, tuple(_detail_rows(value))))
     if info.stack:
-        blocks += [_EMPTY, Rule("stack"), *_stack_lines(info.stack)]
+        blocks += [_EMPTY, Rule("stack"), *stack_lines(info.stack)]
     return tuple(blocks)
 
 
@@ -129,7 +129,7 @@ def _(value: values.StackGroups) -> tuple[Block, ...]:
         waits = f", waits on {group.waits}" if group.waits else ""
         numbers = _some(group.numbers, group.size)
         blocks += [_EMPTY, Rule(f"{count} ({numbers}): {_short(group.coroutine)}{waits}")]
-        blocks += _stack_lines(group.stack)
+        blocks += stack_lines(group.stack)
     if value.omitted:
         blocks.append(Lines((f"… {value.omitted:,} more groups",), "dim"))
     return tuple(blocks)
@@ -317,7 +317,8 @@ def _full(frame: Frame) -> str:
     return f"{frame.file}:{frame.line} in {_short(frame.function)}"
 
 
-def _stack_lines(stack: Sequence[Frame]) -> list[Block]:
+def stack_lines(stack: Sequence[Frame]) -> list[Block]:
+    """Draw a stack, a line for each frame."""
     return [Lines((_full(frame),), "dim" if frame.library else "", indent=2) for frame in stack]
 
 

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from aiorepl.alerts.unretrieved import UnretrievedWatch
+from aiorepl.alerts.values import Rules
+from aiorepl.alerts.watcher import Watcher, shared
 from aiorepl.commands.context import Entry, Evaluation
 from aiorepl.commands.from_python import Repl
 from aiorepl.errors import CommandError
@@ -18,6 +19,7 @@ from aiorepl.interpret.interpreter import Ending, Execution, Interpreter, last_f
 from aiorepl.interpret.interrupt import raise_in
 from aiorepl.interpret.program_namespace import ProgramNamespace
 from aiorepl.interpret.source import Cell, Command, Help, Python, Shell, classify
+from aiorepl.introspect.book import BOOK
 from aiorepl.introspect.failures import describe
 from aiorepl.model import (
     Answer,
@@ -32,9 +34,9 @@ from aiorepl.model import (
     Signature,
     Status,
 )
+from aiorepl.session.alerts import AlertFeed, rules_of
 from aiorepl.session.interrupts import Interrupts, Raiser
 from aiorepl.session.jobs import CellJob, JobTable, Runs, ShellJob
-from aiorepl.session.pulse import Pulse
 from aiorepl.session.task_count import TaskCount
 from aiorepl.session.undo import UndoStack
 from aiorepl.settings import Settings
@@ -48,10 +50,15 @@ __all__ = ["LocalSession"]
 
 T = TypeVar("T")
 
+# Without a prompt nobody is there to be told how the loop is doing.
+_BARE = Rules(slow=0, lag=0, saturation=0, first_step=0, spinning=0, unretrieved=0.05, swallowed=0, look=0, exact=False)
+
 # Seconds within which the rest of a line arrives that was typed before the prompt came.
 _TYPED_AHEAD = 0.05
 # Seconds for which what was seen of the tasks is good enough to complete their names.
 _FRESH = 1.0
+# Seconds between times at which is done what nobody waits for.
+_OFTEN = 0.1
 # A beat that was not answered for so long is shown as a blocked loop.
 _BLOCKED = 0.5
 
@@ -68,6 +75,7 @@ class LocalSession:
         past_entries: Callable[[], Sequence[str]] = lambda: (),
         raiser: Raiser = raise_in,
         in_main_thread: bool = False,
+        watched: bool = True,
     ) -> None:
         """Make the loop, which is not running yet, or be a guest on an app's.
 
@@ -78,6 +86,8 @@ class LocalSession:
             past_entries: What the history file holds.
             raiser: How KeyboardInterrupt gets into the loop's thread.
             in_main_thread: The caller runs ``host.serve()`` itself, and the loop cannot be left behind.
+            watched: Tell of slow steps, deadlocks and so on; otherwise of what is lost only: failed tasks, coroutines
+                that were never awaited.
 
         Raises:
             LoopError: If there is no loop to be had.
@@ -94,10 +104,8 @@ class LocalSession:
         self._in_main_thread = in_main_thread
         self._frontend: asyncio.AbstractEventLoop
         self._announcements: asyncio.Queue[Event | None]
-        self._watch = UnretrievedWatch(self._tell)
         self._listener = _Listener(self)
         self._tasks = TaskCount()
-        self._pulse = Pulse(lambda: self.host)
         self._interrupts = Interrupts(tell=self._tell, raiser=raiser, abandon=self._abandon)
         self.jobs = JobTable(attend=self._attend, announce=self._announce_end)
         self._foreground: Runs | None = None
@@ -110,14 +118,17 @@ class LocalSession:
         self._parts = 0
         self._outcome: Outcome = "ok"
         self._compile_error: BaseException | None = None
-        self._last_alert = ""
         self._completer: Completer | None = None
         self._inspector: NearbyInspector | None = None
         self._loading = threading.Lock()
-        self._pulse_task: asyncio.Task[None] | None = None
+        self._housekeeping: asyncio.Task[None] | None = None
         self._listening = True
         self.host: Host = make_host(self._listener)
         interpreter.host = self.host
+        rules = rules_of(settings)
+        # The alerts of an app are there before this session, and after it.
+        self.alerts = Watcher(rules if watched else _BARE, quiet=True) if self.host.owned else shared()
+        self._feed = AlertFeed(self.alerts, lambda: self.host, self._tell)
         self.namespace.setdefault("repl", Repl(self))
         # A program's own values are not to be kept alive.
         in_program = isinstance(self.namespace, ProgramNamespace)
@@ -129,12 +140,13 @@ class LocalSession:
         """Begin: the loop runs, and what happens on it is announced."""
         self._frontend = asyncio.get_running_loop()
         self._announcements = asyncio.Queue()
-        if self.host.owned:
-            self._watch.watch_warnings()
         self._last_failure = last_failure()
+        if not self.host.owned:
+            self.undo.callback(self.alerts.set_rules, self.alerts.rules)
+            self.alerts.watch(self.host.loop)
         if not self._in_main_thread:
             self.host.start()
-        self._pulse_task = asyncio.create_task(self._pulse.run(self._look_after), name="aiorepl-pulse")
+        self._housekeeping = asyncio.create_task(self._look_after(), name="aiorepl-housekeeping")
 
     async def submit(self, text: str, *, filename: str = "", show: bool = True) -> AsyncIterator[Event]:
         """Run what was typed, or read from a file that tracebacks are to name; ``show`` its value."""
@@ -195,14 +207,15 @@ class LocalSession:
         host = self.host
         foreground = self._foreground
         running = Running(self._number, foreground.elapsed, foreground.waits_on()) if foreground else None
-        blocked = self._pulse.overdue > _BLOCKED
+        pulse = self.alerts.pulse(host.loop)
+        blocked = self._overdue > _BLOCKED
         return Status(
             loop="closed" if host.loop.is_closed() else "blocked" if blocked else "busy" if running else "idle",
-            lag=self._pulse.lag,
+            lag=pulse.lag if pulse is not None else None,
             tasks=self._tasks.of(host.loop),
             debug=host.loop.get_debug(),
             jobs=len(self.jobs),
-            last_alert=self._last_alert,
+            last_alert=self._feed.last,
             running=running,
         )
 
@@ -219,13 +232,16 @@ class LocalSession:
             restore_last_failure(self._last_failure)
         self.host.close(timeout=timeout)
         # Tasks, generators and threads each get the time; a blocked loop gets no more than that.
-        limit = 3 * timeout + 1 if self._pulse.overdue < _BLOCKED else timeout
+        limit = 3 * timeout + 1 if self._overdue < _BLOCKED else timeout
         ended = asyncio.wrap_future(self.host.ended)
         if not (await asyncio.wait({ended}, timeout=limit))[0]:
             self._tell(Notice("the loop is blocked and was left as it is", "alert"))
-        if self._pulse_task is not None:
-            self._pulse_task.cancel()
-        self._watch.scan(last=True)
+        if self._housekeeping is not None:
+            self._housekeeping.cancel()
+        # The last alerts are told meanwhile; its thread may be looking at the loop.
+        await in_thread(lambda: self.alerts.unwatch(self.host.loop))
+        self._feed.tick()
+        self._feed.close()
         self._listening = False
         # After what has just been told, which takes the same way.
         self._frontend.call_soon(self._announcements.put_nowait, None)
@@ -420,21 +436,31 @@ class LocalSession:
             self.host = self._interpreter.host = self._make_host(self._listener)
             self.host.start()
         old.close(timeout=self.settings.seconds("exit_timeout"))
+        self.alerts.unwatch(old.loop)
         self._interpreter.give_up(old.loop, "this loop was left behind and a new one takes over")
         return True
 
-    def _look_after(self) -> None:
-        """What is due with each beat of the pulse."""
-        self._watch.scan()
-        # Nobody tells of an app's loop that it was closed.
-        for execution in list(self._interpreter.running):
-            if not execution.host.owned and execution.loop.is_closed():
-                execution.give_up("the loop was closed")
+    @property
+    def _overdue(self) -> float:
+        """Seconds for which the loop has not answered; 0.0 if it does, or is not watched."""
+        pulse = self.alerts.pulse(self.host.loop)
+        return pulse.overdue if pulse is not None else 0.0
+
+    async def _look_after(self) -> None:
+        """Do what is due every now and then, for ever."""
+        while True:
+            await asyncio.sleep(_OFTEN)
+            BOOK.tidy()
+            self._feed.tick()
+            # Nobody tells of an app's loop that it was closed.
+            for execution in list(self._interpreter.running):
+                if not execution.host.owned and execution.loop.is_closed():
+                    execution.give_up("the loop was closed")
 
     def _tell(self, event: Event) -> None:
         """Announce an event, from any thread."""
         if isinstance(event, Notice) and event.level == "alert":
-            self._last_alert = event.text
+            self._feed.last = event.text
         if self._listening:
             # The frontend's loop may be closing already: nobody is left to be told.
             with contextlib.suppress(RuntimeError):
@@ -447,6 +473,8 @@ class LocalSession:
     def _setting_changed(self, name: str, value: object) -> None:
         if name == "hints":
             self._interpreter.hints.enabled = bool(value)
+        elif name in Rules._fields:
+            self.alerts.set_rules(self.alerts.rules._replace(**{name: value}))  # type: ignore[arg-type]
 
     def _registry(self) -> "Registry":
         # Commands are not loaded before one is asked for: a program without a prompt need not wait for them.
@@ -481,14 +509,15 @@ class _Listener:
         self._session = session
 
     def loop_started(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._session._watch.watch_loop(loop)
+        self._session.alerts.watch(loop)
 
     def loop_lost(self, loop: asyncio.AbstractEventLoop, reason: str) -> None:
         self._session._tell(Notice(f"{reason}; a new one takes over, and the tasks of the old one are gone", "alert"))
         self._session._interpreter.give_up(loop, reason)
+        self._session.alerts.unwatch(loop)
 
     def escaped(self, error: BaseException) -> None:
-        if not self._session._watch.holds(error):
+        if not self._session.alerts.holds(error):
             what = "".join(describe(error).summary)
             self._session._tell(Notice(f"a callback raised {what}; the loop goes on", "alert"))
 

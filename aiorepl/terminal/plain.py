@@ -14,7 +14,20 @@ from typing import TextIO, TypeVar
 
 from aiorepl.interpret.daemon import in_thread
 from aiorepl.interpret.source import completeness, is_block
-from aiorepl.model import Answer, Done, Edit, Event, Failure, Insert, Leave, Notice, Outcome, Output, Result
+from aiorepl.model import (
+    AlertRaised,
+    Answer,
+    Done,
+    Edit,
+    Event,
+    Failure,
+    Insert,
+    Leave,
+    Notice,
+    Outcome,
+    Output,
+    Result,
+)
 from aiorepl.session.protocol import Session
 from aiorepl.terminal.lines import ByteLines, TextLines
 
@@ -167,6 +180,10 @@ class PlainFrontend:
             from aiorepl.render.plain import draw
 
             self._write(self._out, draw(event.value))
+        elif isinstance(event, AlertRaised):
+            from aiorepl.render.plain import draw
+
+            self._write(self._err, draw(event.alert))
         elif isinstance(event, Insert | Edit):
             self._write(self._err, "there is no prompt here to put the text into; %run FILE runs a file\n")
 

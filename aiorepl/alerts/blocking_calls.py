@@ -1,0 +1,204 @@
+"""Calls that are known to block the thread, and what to write instead. Nothing of the program is run to tell them."""
+
+import ast
+import functools
+import itertools
+import linecache
+import sys
+from types import BuiltinFunctionType, FrameType, FunctionType, ModuleType
+from typing import NamedTuple
+
+__all__ = ["BlockingCall", "blocking_call"]
+
+
+class BlockingCall(NamedTuple):
+    """A call that blocks: its name, the frame of the program's that made it, and what to write instead."""
+
+    name: str
+    frame: FrameType
+    cure: str
+
+
+_THREAD = "await asyncio.to_thread({function}, ...)"
+
+# Functions that are written in C have no frame: they are recognised in the line that calls them, by module and name.
+_IN_C = {
+    ("time", "sleep"): "await asyncio.sleep(...)",
+    ("posix", "system"): "await asyncio.create_subprocess_shell(...)",
+    ("posix", "waitpid"): "await asyncio.create_subprocess_exec(...) and await process.wait()",
+    ("posix", "wait"): "await asyncio.create_subprocess_exec(...) and await process.wait()",
+    ("_socket", "getaddrinfo"): "await loop.getaddrinfo(...)",
+    ("_socket", "gethostbyname"): "await loop.getaddrinfo(...)",
+    ("_socket", "gethostbyaddr"): "await loop.getnameinfo(...)",
+    ("_socket", "getnameinfo"): "await loop.getnameinfo(...)",
+    ("select", "select"): "loop.add_reader(...), or the streams of asyncio",
+    ("_sqlite3", "connect"): "aiosqlite, or " + _THREAD,
+    ("sqlite3", "connect"): "aiosqlite, or " + _THREAD,
+    ("builtins", "input"): "await asyncio.to_thread(input, ...)",
+    ("io", "open"): "await asyncio.to_thread(open, ...), and to_thread for what is read and written",
+    ("_io", "open"): "await asyncio.to_thread(open, ...), and to_thread for what is read and written",
+}
+
+# Those that are written in Python are recognised by their frames: by the module that a frame is from, and a function's
+# name, or "" for all of them. The first that fits from the outside counts, as that is the call the program made.
+_IN_PYTHON = {
+    ("requests.api", ""): ("requests.{name}", "httpx.AsyncClient or aiohttp, or " + _THREAD),
+    ("requests.sessions", ""): ("requests.Session.{name}", "httpx.AsyncClient or aiohttp, or " + _THREAD),
+    ("httpx._api", ""): ("httpx.{name}", "httpx.AsyncClient"),
+    ("httpx._client", "request"): ("httpx.Client.{name}", "httpx.AsyncClient"),
+    ("urllib.request", "urlopen"): ("urllib.request.urlopen", _THREAD),
+    ("urllib.request", "urlretrieve"): ("urllib.request.urlretrieve", _THREAD),
+    ("urllib3.poolmanager", ""): ("urllib3 {name}", "httpx.AsyncClient or aiohttp, or " + _THREAD),
+    ("http.client", ""): ("http.client {name}", "httpx.AsyncClient or aiohttp, or " + _THREAD),
+    ("subprocess", "run"): ("subprocess.run", "await asyncio.create_subprocess_exec(...)"),
+    ("subprocess", "call"): ("subprocess.call", "await asyncio.create_subprocess_exec(...)"),
+    ("subprocess", "check_call"): ("subprocess.check_call", "await asyncio.create_subprocess_exec(...)"),
+    ("subprocess", "check_output"): ("subprocess.check_output", "await asyncio.create_subprocess_exec(...)"),
+    ("subprocess", "wait"): ("Popen.wait", "await asyncio.create_subprocess_exec(...) and await process.wait()"),
+    ("subprocess", "communicate"): ("Popen.communicate", "asyncio's subprocesses, and await process.communicate()"),
+    ("socket", "create_connection"): ("socket.create_connection", "await asyncio.open_connection(...)"),
+    ("socket", "getaddrinfo"): ("socket.getaddrinfo", "await loop.getaddrinfo(...)"),
+    ("socket", "getfqdn"): ("socket.getfqdn", _THREAD),
+    ("socket", "accept"): ("socket.accept", "await asyncio.start_server(...), or await loop.sock_accept(...)"),
+    ("ssl", "read"): ("a socket's read", "await asyncio.open_connection(...)"),
+    ("smtplib", ""): ("smtplib {name}", "aiosmtplib, or " + _THREAD),
+    ("ftplib", ""): ("ftplib {name}", _THREAD),
+    ("queue", "get"): ("queue.Queue.get", "asyncio.Queue"),
+    ("queue", "put"): ("queue.Queue.put", "asyncio.Queue"),
+    ("threading", "join"): ("Thread.join", "await asyncio.to_thread(thread.join)"),
+    ("threading", "wait"): ("{name} of a thread's lock or event", "the asyncio class of the same name"),
+    ("concurrent.futures._base", "result"): ("Future.result", "await asyncio.wrap_future(...)"),
+    ("concurrent.futures._base", "wait"): ("concurrent.futures.wait", "await asyncio.wrap_future(...) of each"),
+    ("concurrent.futures._base", "as_completed"): ("as_completed", "asyncio.as_completed with asyncio.wrap_future"),
+    ("psycopg2", ""): ("psycopg2 {name}", "psycopg's AsyncConnection or asyncpg, or " + _THREAD),
+    ("psycopg.connection", ""): ("psycopg {name}", "psycopg.AsyncConnection"),
+    ("pymysql.connections", ""): ("pymysql {name}", "asyncmy or aiomysql, or " + _THREAD),
+    ("pymysql.cursors", ""): ("pymysql {name}", "asyncmy or aiomysql, or " + _THREAD),
+    ("redis.client", ""): ("redis {name}", "redis.asyncio"),
+    ("pymongo.collection", ""): ("pymongo {name}", "pymongo's AsyncMongoClient"),
+    ("sqlalchemy.engine.base", ""): ("sqlalchemy {name}", "sqlalchemy.ext.asyncio, or " + _THREAD),
+    ("django.db.models.query", ""): ("the ORM's {name}", "its asynchronous form (aget, acount, async for)"),
+    ("pathlib", ""): ("Path.{name}", _THREAD),
+    ("shutil", ""): ("shutil.{name}", _THREAD),
+}
+# Methods of C types by which files, sockets and locks block; their objects are seen only as what the source calls them.
+_METHODS = {
+    "recv": "await loop.sock_recv(...), or asyncio's streams",
+    "sendall": "await loop.sock_sendall(...), or asyncio's streams",
+    "accept": "await loop.sock_accept(...), or asyncio.start_server(...)",
+    "read": "await asyncio.to_thread({function}), or asyncio's streams",
+    "readline": "await asyncio.to_thread({function}), or asyncio's streams",
+    "write": "await asyncio.to_thread({function}, ...), or asyncio's streams",
+    "flush": "await asyncio.to_thread({function})",
+    "acquire": "asyncio.Lock, or await asyncio.to_thread(lock.acquire)",
+    "execute": "an asynchronous driver (aiosqlite, asyncpg), or " + _THREAD,
+    "fetchall": "an asynchronous driver (aiosqlite, asyncpg), or " + _THREAD,
+}
+
+
+def blocking_call(frame: FrameType) -> BlockingCall | None:
+    """Tell which known blocking call a stack is in, given its innermost frame; None if in none."""
+    frames = [frame]
+    while (outer := frames[-1].f_back) is not None:
+        frames.append(outer)
+    for caller, callee in zip(reversed(frames[1:]), list(reversed(frames))[1:], strict=True):
+        found = _python_call(caller, callee)
+        if found is not None:
+            return found
+    return _c_call(frame)
+
+
+def _python_call(caller: FrameType, callee: FrameType) -> BlockingCall | None:
+    module, name = callee.f_globals.get("__name__"), callee.f_code.co_name
+    if type(module) is not str or caller.f_globals.get("__name__") == module:
+        return None
+    known = _IN_PYTHON.get((module, name)) or _IN_PYTHON.get((module, ""))
+    if known is None or name.startswith(("<", "__")):
+        return None
+    title, cure = (text.format(name=name, function=name) for text in known)
+    if callee.f_code.co_flags & _COROUTINE:
+        return None
+    return BlockingCall(title, caller, cure)
+
+
+# What is asynchronous itself does not block by being on the stack (inspect.CO_COROUTINE, CO_ASYNC_GENERATOR).
+_COROUTINE = 0x80 | 0x200
+
+
+def _c_call(frame: FrameType) -> BlockingCall | None:
+    call = _call_at(frame)
+    if call is None:
+        return None
+    function = _resolved(call.func, frame)
+    if function is not None:
+        known = _IN_C.get((_module_of(function), getattr(function, "__name__", "")))
+        name = ast.unparse(call.func)
+        return BlockingCall(name, frame, _with_arguments(known, call, name)) if known is not None else None
+    # A method of an object that is not looked at.
+    if isinstance(call.func, ast.Attribute) and call.func.attr in _METHODS:
+        name = ast.unparse(call.func)
+        return BlockingCall(name, frame, _METHODS[call.func.attr].format(function=name))
+    return None
+
+
+def _with_arguments(cure: str, call: ast.Call, name: str) -> str:
+    """Put what the program passes into what it could write instead, where that is short."""
+    arguments = ", ".join(map(ast.unparse, [*call.args, *(keyword.value for keyword in call.keywords)]))
+    return cure.format(function=name).replace("...", arguments if 0 < len(arguments) < 40 else "...")
+
+
+def _call_at(frame: FrameType) -> ast.Call | None:
+    """Return the call that a frame is in, from the source and the position of its instruction."""
+    position = next(itertools.islice(frame.f_code.co_positions(), max(0, frame.f_lasti // 2), None), None)
+    return _parsed_call(frame.f_code.co_filename, position) if position is not None else None
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed_call(file: str, position: tuple[int | None, int | None, int | None, int | None]) -> ast.Call | None:
+    line, end_line, column, end_column = position
+    if line is None or end_line is None or column is None or end_column is None:
+        return None
+    lines = [text.encode() for text in linecache.getlines(file)[line - 1 : end_line]]
+    if not lines:
+        return None
+    lines[-1] = lines[-1][:end_column]
+    lines[0] = lines[0][column:]
+    try:
+        tree = ast.parse(b"".join(lines).decode(), mode="eval")
+    except (SyntaxError, ValueError):
+        return None
+    return tree.body if isinstance(tree.body, ast.Call) else None
+
+
+def _resolved(node: ast.expr, frame: FrameType) -> object | None:
+    """Return the function that a name or ``module.name`` stands for; None where an object would have to be asked."""
+    if isinstance(node, ast.Name):
+        found = frame.f_globals.get(node.id, _builtin(frame, node.id))
+    elif isinstance(node, ast.Attribute):
+        owner = _resolved_module(node.value, frame)
+        found = owner.__dict__.get(node.attr) if owner is not None else None
+    else:
+        return None
+    return found if isinstance(found, BuiltinFunctionType | FunctionType | type) else None
+
+
+def _resolved_module(node: ast.expr, frame: FrameType) -> ModuleType | None:
+    if isinstance(node, ast.Name):
+        # A module that a function imports for itself is one of its locals, which are not looked at: the name will do.
+        imported = sys.modules.get(node.id) if node.id in frame.f_code.co_varnames else None
+        found = imported or frame.f_globals.get(node.id)
+    elif isinstance(node, ast.Attribute):
+        owner = _resolved_module(node.value, frame)
+        found = owner.__dict__.get(node.attr) if owner is not None else None
+    else:
+        return None
+    return found if type(found) is ModuleType else None
+
+
+def _builtin(frame: FrameType, name: str) -> object | None:
+    return frame.f_builtins.get(name)
+
+
+def _module_of(function: object) -> str:
+    module = getattr(function, "__module__", None)
+    return module if type(module) is str else ""

@@ -1,0 +1,108 @@
+"""Everything that watches one loop, put together; what it has changed of the loop is changed back by ``close``."""
+
+import asyncio
+import contextlib
+import sys
+import threading
+from collections.abc import Callable
+
+from aiorepl.alerts.births import Births
+from aiorepl.alerts.blocked import BlockWatch, Report, Revise
+from aiorepl.alerts.endings import TaskWatch
+from aiorepl.alerts.generators import GeneratorWatch
+from aiorepl.alerts.handler import HandlerWatch
+from aiorepl.alerts.lag import LagWatch
+from aiorepl.alerts.looks import Looks
+from aiorepl.alerts.pulse import Pulse
+from aiorepl.alerts.steps import STEPS
+from aiorepl.alerts.strays import StrayWatch
+from aiorepl.alerts.turns import Turns
+from aiorepl.alerts.values import Rules
+
+__all__ = ["LoopWatch"]
+
+# The thread that watches comes every 25 ms; tasks are looked at every so many times.
+_SELDOM = 4
+# Frames of a coroutine's origin: one names the line, and costs a fraction of the ten of debug mode.
+_ORIGIN = 1
+
+
+class LoopWatch:
+    """Watches one loop from when it is made until ``close``."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        found: Report,
+        enter: Report,
+        revise: Revise,
+        rules: Callable[[], Rules],
+        quiet: bool,
+    ) -> None:
+        """``found`` takes alerts from any thread; ``enter`` and ``revise`` are for the thread that watches."""
+        self.loop = loop
+        self._rules = rules
+        self.pulse = Pulse(loop, answered=self._renew)
+        self.blocks = BlockWatch(loop, self.pulse, enter, revise)
+        self.tasks = TaskWatch(loop, enter)
+        self.strays = StrayWatch(loop, self.pulse, found)
+        self.handler = HandlerWatch(loop, found, quiet=quiet)
+        self.births = Births(loop, self.tasks.add, self.strays.created)
+        self.generators = GeneratorWatch(loop, found)
+        self.turns = Turns(loop)
+        self.lag = LagWatch(loop, self.pulse, enter, self.turns.utilisation)
+        self.looks = Looks(loop, found, lambda: self._rules().look)
+        self._ticks = 0
+        self._looking = threading.Lock()
+        self._origins = False
+        self.apply()
+        if asyncio._get_running_loop() is loop:
+            self._renew()
+
+    def apply(self) -> None:
+        """Go by the rules that are in force now; any thread may call."""
+        rules = self._rules()
+        if rules.slow and rules.exact and STEPS.supports(self.loop):
+            STEPS.watch(self.loop, slow=rules.slow, on_slow=self.blocks.step_ended)
+        else:
+            STEPS.unwatch(self.loop)
+
+    def tick(self) -> None:
+        """Look at the loop once; called by the thread that watches."""
+        rules = self._rules()
+        self._ticks += 1
+        with self._looking:
+            self.blocks.tick(rules)
+            self.strays.tick()
+            self.pulse.tick()
+            self.lag.tick(rules)
+            if self._ticks % _SELDOM == 0:
+                self.tasks.tick(rules)
+
+    def close(self) -> None:
+        """Leave the loop as it was found; any thread may call, and what belongs to the loop's thread is done there."""
+        self.looks.stop()
+        STEPS.unwatch(self.loop)
+        self.turns.undo()
+        self.births.undo()
+        self.strays.undo()
+        self.handler.undo()
+        with self._looking:
+            self.tasks.tick(self._rules(), last=True)
+        if self.loop.is_closed() or not self.loop.is_running():
+            return
+        with contextlib.suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(self._release)
+
+    def _renew(self) -> None:
+        """Set what a loop sets anew whenever it begins to run; on its own thread."""
+        self.generators.renew()
+        if sys.get_coroutine_origin_tracking_depth() == 0:
+            sys.set_coroutine_origin_tracking_depth(_ORIGIN)
+            self._origins = True
+
+    def _release(self) -> None:
+        self.generators.undo()
+        if self._origins and sys.get_coroutine_origin_tracking_depth() == _ORIGIN:
+            sys.set_coroutine_origin_tracking_depth(0)

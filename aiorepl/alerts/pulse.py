@@ -1,0 +1,132 @@
+"""The heartbeat of one loop, felt from another thread: how late it runs what is due, and where it stands meanwhile.
+
+A beat is a callback, sent with ``call_soon_threadsafe``; the next one is sent when that has been run. So it works on
+every kind of loop, costs as many callbacks as there are beats, and tells of a blocked loop while it is blocked.
+"""
+
+import asyncio
+import collections
+import contextvars
+import sys
+import time
+from collections.abc import Callable
+from types import CodeType, FrameType
+from typing import NamedTuple
+
+from aiorepl.introspect.loops import thread_of
+
+__all__ = ["PERIOD", "Pulse", "Sample"]
+
+# Seconds from one beat to the next.
+PERIOD = 0.025
+# Seconds for which what was measured counts.
+WINDOW = 5.0
+_BEATS = int(WINDOW / PERIOD)
+
+
+class Sample(NamedTuple):
+    """Where the loop's thread stands: ``owner`` is the same as long as it is in the same step of the loop."""
+
+    owner: object
+    task: "asyncio.Task[object] | None"
+    frame: FrameType
+
+
+class Pulse:
+    """The beats of one loop; ``tick`` and ``sample`` are called by the thread that watches."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        clock: Callable[[], float] = time.perf_counter,
+        answered: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Feel nothing yet; ``answered`` is called with each beat, on the loop's thread."""
+        self._loop = loop
+        self._answered = answered
+        self._clock = clock
+        # When the beat was sent that has not been run; None if none is out.
+        self._sent: float | None = None
+        # A beat that was out while the loop did not run tells nothing.
+        self._spoilt = False
+        self._lag: float | None = None
+        self.lags: collections.deque[tuple[float, float]] = collections.deque(maxlen=_BEATS)
+        # What runs the loop, which is all that is on the thread while it is idle.
+        self._base: CodeType | None = None
+        self._thread: int | None = None
+
+    @property
+    def lag(self) -> float | None:
+        """How late the loop ran the last beat, or how long it has not answered; None before the first."""
+        overdue = self.overdue
+        return overdue if overdue > (self._lag or 0.0) else self._lag
+
+    @property
+    def overdue(self) -> float:
+        """Seconds for which a beat has not been answered; 0.0 if none is out, or the loop does not run."""
+        sent = self._sent
+        return 0.0 if sent is None or self._spoilt else self._clock() - sent
+
+    @property
+    def sent(self) -> float | None:
+        """When the beat was sent that has not been answered; None if none is out."""
+        return self._sent
+
+    def tick(self) -> None:
+        """Send a beat unless one is out."""
+        if not self._loop.is_running():
+            self._spoilt = True
+            return
+        if self._sent is not None:
+            return
+        self._spoilt = False
+        self._sent = self._clock()
+        try:
+            # A context of its own, as the thread that watches has none that is of interest.
+            self._loop.call_soon_threadsafe(self._answer, context=contextvars.Context())
+        except RuntimeError:
+            # It has been closed just now.
+            self._sent = None
+
+    def sample(self) -> Sample | None:
+        """Look where the loop's thread stands; None if it is idle, or cannot be seen."""
+        thread = self._thread or thread_of(self._loop)
+        frame = sys._current_frames().get(thread) if thread is not None else None
+        if frame is None or frame.f_code is self._base or frame.f_code.co_filename.endswith("selectors.py"):
+            return None
+        try:
+            task = asyncio.current_task(self._loop)
+        except RuntimeError:
+            task = None
+        return Sample(id(task) if task is not None else _outermost(frame, self._base), task, frame)
+
+    def _answer(self) -> None:
+        now = self._clock()
+        sent, self._sent = self._sent, None
+        self._thread = thread_of(self._loop)
+        self._base = _runner(sys._getframe(1))
+        if sent is not None and not self._spoilt:
+            self._lag = now - sent
+            self.lags.append((now, self._lag))
+        self._answered()
+
+
+def _runner(frame: FrameType | None) -> CodeType | None:
+    """The code that runs the loop: what is below the loop's own frames, of which uvloop has none."""
+    while frame is not None and frame.f_code.co_filename.endswith(_LOOP_FILES):
+        frame = frame.f_back
+    return frame.f_code if frame is not None else None
+
+
+# The step hook runs a callback too.
+_LOOP_FILES = ("asyncio/events.py", "asyncio/base_events.py", "asyncio/unix_events.py", "aiorepl/alerts/steps.py")
+
+
+def _outermost(frame: FrameType, base: CodeType | None) -> int:
+    """Identify the callback that runs: its frame stays the same until it returns."""
+    last = frame
+    while frame.f_back is not None and frame.f_back.f_code is not base:
+        if not frame.f_code.co_filename.endswith(_LOOP_FILES):
+            last = frame
+        frame = frame.f_back
+    return id(last)

@@ -1,0 +1,50 @@
+"""What a session tells of alerts: those of its loop, at once, and never so many that nobody could read them."""
+
+import threading
+from collections.abc import Callable
+
+from aiorepl.alerts.pacing import Pacing
+from aiorepl.alerts.values import Alert, Rules
+from aiorepl.alerts.watcher import Watcher
+from aiorepl.interpret.host import Host
+from aiorepl.introspect.loops import number_of
+from aiorepl.model import AlertRaised, Event, Notice
+from aiorepl.settings import Settings
+
+__all__ = ["AlertFeed", "rules_of"]
+
+
+def rules_of(settings: Settings) -> Rules:
+    """Return the rules that the settings ask for."""
+    return Rules(**{name: settings.seconds(name) for name in Rules._fields if name in settings})  # type: ignore[arg-type]
+
+
+class AlertFeed:
+    """Passes on the alerts of one watcher; ``take`` is called by its thread, ``tick`` by the session's."""
+
+    def __init__(self, watcher: Watcher, host: Callable[[], Host], tell: Callable[[Event], None]) -> None:
+        """Tell with ``tell`` of what is about the host's loop, or about none."""
+        self._host = host
+        self._tell = tell
+        self._pacing = Pacing()
+        self._lock = threading.Lock()
+        self.last = ""
+        self.close = watcher.listen(self.take)
+
+    def take(self, alert: Alert) -> None:
+        """An alert is new, has come again, or has ended."""
+        host = self._host()
+        if not host.owned and alert.loop not in (None, number_of(host.loop)):
+            return
+        self.last = f"{alert.kind}: {alert.what}"
+        with self._lock:
+            shown = self._pacing.show(alert)
+        if shown:
+            self._tell(AlertRaised(alert))
+
+    def tick(self) -> None:
+        """Say how many there were of which nothing was shown."""
+        with self._lock:
+            count = self._pacing.held_back()
+        if count:
+            self._tell(Notice(f"… {count:,} more {'alert' if count == 1 else 'alerts'}; %alerts lists them", "alert"))
