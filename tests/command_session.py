@@ -68,13 +68,17 @@ class Typed:
         return event
 
 
-def new_session(namespace: dict[str, object] | None = None, past: Sequence[str] = ()) -> LocalSession:
+def new_session(
+    namespace: dict[str, object] | None = None,
+    past: Sequence[str] = (),
+    factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
+) -> LocalSession:
     # The cells of another session in this process have the same names.
     for name in [name for name in linecache.cache if name.startswith("<cell ")]:
         del linecache.cache[name]
     names: dict[str, object] = {"__name__": "__main__", "__builtins__": __builtins__, "asyncio": asyncio}
     interpreter = Interpreter(names | (namespace or {}), represent=represent_plain)
-    make_host = partial(LoopHost, asyncio.new_event_loop)
+    make_host = partial(LoopHost, factory)
     return LocalSession(interpreter, make_host, settings=Settings(), past_entries=lambda: list(past))
 
 

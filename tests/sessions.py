@@ -56,8 +56,12 @@ class Conversation:
                 for event in self.announced:
                     if part in getattr(event, "text", ""):
                         return event
-                self._news.clear()
-                await self._news.wait()
+                await self.news()
+
+    async def news(self) -> None:
+        """Wait for the next announcement."""
+        self._news.clear()
+        await self._news.wait()
 
     async def listen(self) -> None:
         async for event in self.session.announcements():

@@ -51,6 +51,8 @@ class Pulse:
         self._spoilt = False
         self._lag: float | None = None
         self.lags: collections.deque[tuple[float, float]] = collections.deque(maxlen=_BEATS)
+        # How often ``tick`` was called.
+        self.ticks = 0
         # What runs the loop, which is all that is on the thread while it is idle.
         self._base: CodeType | None = None
         self._thread: int | None = None
@@ -74,6 +76,7 @@ class Pulse:
 
     def tick(self) -> None:
         """Send a beat unless one is out."""
+        self.ticks += 1
         if not self._loop.is_running():
             self._spoilt = True
             return

@@ -1,0 +1,308 @@
+"""Each kind of alert: a program that has it, with all that stands on the screen, and a healthy one that is silent."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import ModuleType
+
+import pytest
+from alerting import Watched, drawn, watched
+from command_session import new_session
+
+from aiorepl.alerts.values import KINDS
+
+uvloop: ModuleType | None
+try:
+    import uvloop
+except ImportError:
+    uvloop = None
+
+LOOPS: list[Callable[[], asyncio.AbstractEventLoop]] = [asyncio.new_event_loop]
+if uvloop is not None:
+    LOOPS.append(uvloop.new_event_loop)
+EACH_LOOP = pytest.mark.parametrize("factory", LOOPS, ids=["asyncio", "uvloop"][: len(LOOPS)])
+
+
+@dataclass
+class Program:
+    """Cells, what comes of them, and cells of which nothing comes.
+
+    ``shown`` is the last alert of the kind as it is drawn; ``~T`` is a time that was not measured. With uvloop it is
+    ``uvloop`` instead, where that is given. ``settings`` are for both.
+    """
+
+    kind: str
+    cells: tuple[str, ...]
+    shown: list[str]
+    healthy: tuple[str, ...]
+    settings: dict[str, object] = field(default_factory=dict)
+    phase: str = ""
+    uvloop: list[str] | None = None
+
+
+# Ends when the alert has come: it is told while the loop is blocked.
+BLOCK = "def block():\n    while not seen.wait(0.002): pass\nasync def step(): block()"
+QUIET = {"slow": 5.0, "lag": 0.0, "saturation": 0.0, "look": 0.0, "first_step": 0.0}
+
+PROGRAMS = [
+    Program(
+        "never-awaited",
+        ("async def fetch(x): pass", "def work():\n    fetch(7)", "work()"),
+        [
+            "! never-awaited: coroutine 'fetch' was never awaited",
+            "  <cell 2>, line 2: fetch(7)",
+            "  Write: await fetch(7), or asyncio.create_task(fetch(7)) to let it run beside; a bare call runs nothing.",
+        ],
+        ("async def fetch(x): pass", "await fetch(7)", "c = fetch(8)", "c.close()"),
+        QUIET,
+    ),
+    Program(
+        "never-retrieved",
+        (
+            "async def crawl():\n    raise LookupError('gone')",
+            "task = asyncio.create_task(crawl(), name='crawler')",
+        ),
+        [
+            "! never-retrieved: crawler (crawl) failed and nobody awaits it: LookupError: gone",
+            "  <cell 1>, line 2: raise LookupError('gone')",
+            "  Await the task, or put it into a TaskGroup; it was made in <cell 2>, line 1.",
+        ],
+        (
+            "async def crawl():\n    raise LookupError('gone')",
+            "task = asyncio.create_task(crawl())\ntry: await task\nexcept LookupError: pass",
+            "await asyncio.gather(crawl(), return_exceptions=True);",
+        ),
+        QUIET | {"unretrieved": 0.2},
+    ),
+    Program(
+        "exception-in-callback",
+        ("def notify():\n    raise OSError('no')", "asyncio.get_running_loop().call_soon(notify);"),
+        [
+            "! exception-in-callback: the callback notify raised: OSError: no",
+            "  <cell 1>, line 2: raise OSError('no')",
+            "  Catch it in the callback: nobody else can.",
+        ],
+        ("def notify():\n    pass", "asyncio.get_running_loop().call_soon(notify);"),
+        QUIET,
+    ),
+    Program(
+        "unhandled",
+        ("asyncio.get_running_loop().call_exception_handler({'message': 'the cable is out'})",),
+        [
+            "! unhandled: the cable is out",
+            "  The message says which part of asyncio could not pass it on to anybody.",
+        ],
+        ("asyncio.get_running_loop().call_soon(print, end='');",),
+        QUIET,
+    ),
+    Program(
+        "destroyed-pending",
+        (
+            "import gc\nasync def lost():\n    await asyncio.get_running_loop().create_future()",
+            "asyncio.create_task(lost(), name='stray');",
+            "del _, _2; gc.collect();",
+        ),
+        [
+            "! destroyed-pending: stray (lost) was collected before it ended",
+            "  <cell 1>, line 3: await asyncio.get_running_loop().create_future()",
+            "  Keep what create_task returns, or use a TaskGroup: the loop itself keeps no task alive; it was made in "
+            "<cell 2>, line 1.",
+        ],
+        (
+            "import gc\nasync def kept():\n    await asyncio.get_running_loop().create_future()",
+            "task = asyncio.create_task(kept())",
+            "gc.collect();",
+            "task.cancel()\ndel task\ngc.collect();",
+        ),
+        QUIET,
+    ),
+    Program(
+        "swallowed-cancel",
+        (
+            "async def stubborn():\n    while True:\n        try: await asyncio.sleep(3600)\n"
+            "        except asyncio.CancelledError: pass",
+            "task = asyncio.create_task(stubborn(), name='mule'); await asyncio.sleep(0)",
+            "task.cancel();",
+        ),
+        [
+            "! swallowed-cancel: mule (stubborn) was cancelled and goes on; ~T",
+            "  <cell 1>, line 3: try: await asyncio.sleep(3600)",
+            "  Let CancelledError pass on: after cleaning up, raise it again.",
+        ],
+        (
+            "async def obedient():\n    await asyncio.sleep(3600)",
+            "task = asyncio.create_task(obedient()); await asyncio.sleep(0)",
+            "task.cancel();",
+        ),
+        QUIET | {"swallowed": 0.2},
+    ),
+    Program(
+        "unclosed",
+        (
+            "async def numbers():\n    try:\n        yield 1\n        yield 2\n    finally: pass",
+            "async for n in numbers(): break",
+        ),
+        [
+            "! unclosed: the asynchronous generator numbers was left before its end",
+            "  <cell 1>, line 3: yield 1",
+            "  Its cleanup runs at some later time. Use: async with contextlib.aclosing(...) as items",
+        ],
+        (
+            "import contextlib\nasync def numbers():\n    try:\n        yield 1\n        yield 2\n    finally: pass",
+            "async for n in numbers(): pass",
+            "async with contextlib.aclosing(numbers()) as items:\n    async for n in items: break",
+        ),
+        QUIET,
+    ),
+    Program(
+        "blocked-loop",
+        (
+            "def count():\n    while not seen.is_set(): sum(range(1000))\nasync def step(): count()",
+            "other = asyncio.create_task(asyncio.sleep(3600))",
+            "task = asyncio.create_task(step(), name='worker')",
+            "await task",
+        ),
+        [
+            "! blocked-loop: worker (step) holds the loop; T so far",
+            "  <cell 1>, line 2: while not seen.is_set(): sum(range(1000))",
+            "  Divide the work with await asyncio.sleep(0) in between, or do it in await asyncio.to_thread(...).",
+        ],
+        ("async def step(): sum(range(1000))", "for _ in range(100): await step()"),
+        QUIET | {"slow": 0.1},
+        phase="lasts",
+    ),
+    Program(
+        "blocking-call",
+        (
+            "import time\nasync def step():\n    while not seen.is_set(): time.sleep(0.05)",
+            "other = asyncio.create_task(asyncio.sleep(3600))",
+            "task = asyncio.create_task(step(), name='worker')",
+            "await task",
+        ),
+        [
+            "! blocking-call: worker (step) holds the loop in time.sleep; T so far",
+            "  <cell 1>, line 3: while not seen.is_set(): time.sleep(0.05)",
+            "  time.sleep blocks the loop's thread. Write instead: await asyncio.sleep(0.05)",
+        ],
+        ("import time", "await asyncio.to_thread(time.sleep, 0.3)"),
+        QUIET | {"slow": 0.1},
+        phase="lasts",
+    ),
+    Program(
+        "laggy-loop",
+        (
+            "import time\nasync def hog():\n    while not seen.is_set():\n        time.sleep(0.02)\n"
+            "        await asyncio.sleep(0)",
+            "task = asyncio.create_task(hog())",
+        ),
+        [
+            "! laggy-loop: callbacks come late: this is the median of the last 5 s; ~T",
+            "  %doctor looks for the reason; %tasks --sort busy shows who works most, with %stats on.",
+        ],
+        ("for _ in range(100): await asyncio.sleep(0)",),
+        QUIET | {"lag": 0.005},
+    ),
+    Program(
+        "saturated-loop",
+        (
+            "async def spin():\n    while not seen.is_set(): await asyncio.sleep(0)",
+            "task = asyncio.create_task(spin())",
+        ),
+        [
+            "! saturated-loop: the loop was busy for N % of the last 5 s",
+            "  One thread can do no more: move work to threads or processes. %doctor shows who works.",
+        ],
+        ("await asyncio.sleep(0.1)",),
+        QUIET | {"saturation": 0.5},
+    ),
+    Program(
+        "deadlock",
+        (
+            "a, b = asyncio.Lock(), asyncio.Lock()\nasync def take(first, second):\n    async with first:\n"
+            "        await asyncio.sleep(0)\n        async with second: pass",
+            "x = asyncio.create_task(take(a, b), name='x'); y = asyncio.create_task(take(b, a), name='y')",
+        ),
+        [
+            "! deadlock: x and y wait for each other",
+            "  <cell 1>, line 5: async with second: pass",
+            "  Take the locks in the same order everywhere, or put a timeout around the wait; %cancel frees one now.",
+        ],
+        (
+            "a, b = asyncio.Lock(), asyncio.Lock()\nasync def take(first, second):\n    async with first:\n"
+            "        await asyncio.sleep(0)\n        async with second: await asyncio.sleep(0.2)",
+            "x = asyncio.create_task(take(a, b)); y = asyncio.create_task(take(a, b))",
+        ),
+        QUIET | {"look": 0.1},
+    ),
+    Program(
+        "lost-wait",
+        (
+            "async def waits():\n    await asyncio.Event().wait()",
+            "task = asyncio.create_task(waits(), name='w')",
+            "del task",
+        ),
+        [
+            "! lost-wait: w waits for an Event that nobody else has",
+            "  <cell 1>, line 2: await asyncio.Event().wait()",
+            "  Keep the Event where the code that ends the wait can reach it, or put a timeout around the wait.",
+        ],
+        (
+            "event = asyncio.Event()\nasync def waits():\n    await event.wait()",
+            "task = asyncio.create_task(waits(), name='w')",
+        ),
+        QUIET | {"look": 0.1},
+    ),
+    Program(
+        "growing",
+        (
+            "async def one():\n    await gate.wait()\ngate = asyncio.Event(); tasks = []",
+            "async def grow():\n    while not seen.is_set():\n        tasks.extend(asyncio.create_task(one()) for _ in range(150))\n"
+            "        await asyncio.sleep(0.05)",
+            "task = asyncio.create_task(grow())",
+        ),
+        [
+            "! growing: N tasks of one at <cell 1>:2, N more than before",
+            "  <cell 1>, line 2: await gate.wait()",
+            "  They are made faster than they end: bound them with a semaphore or a queue, or see what holds them up.",
+        ],
+        (
+            "async def one():\n    await gate.wait()\ngate = asyncio.Event()",
+            "tasks = [asyncio.create_task(one()) for _ in range(400)]",
+        ),
+        QUIET | {"look": 0.1},
+    ),
+]
+
+
+def settled(lines: list[str]) -> list[str]:
+    """Without the numbers that depend on the moment."""
+    import re
+
+    return [re.sub(r"\b\d[\d,]* (tasks|more)\b|\b\d+%", lambda m: f"N {m[1]}" if m[1] else "N %", line) for line in lines]
+
+
+@EACH_LOOP
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.kind)
+def test_it_is_told(program: Program, factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    async def script() -> None:
+        async with watched(new_session(factory=factory), **program.settings) as seen:
+            await seen.type(*program.cells)
+            alert = await seen.alert(program.kind, program.phase)
+            expected = program.uvloop if program.uvloop and factory is not asyncio.new_event_loop else program.shown
+            assert settled(drawn(alert)) == expected
+            assert alert.severity == KINDS[alert.kind].severity
+
+    asyncio.run(script())
+
+
+@EACH_LOOP
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.kind)
+def test_a_healthy_one_is_silent(program: Program, factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    async def script() -> None:
+        async with watched(new_session(factory=factory), **program.settings) as seen:
+            await seen.type(*program.healthy)
+            await seen.looked(16)
+        assert seen.alerts(program.kind) == []
+
+    asyncio.run(script())
