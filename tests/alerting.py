@@ -20,14 +20,19 @@ _TIME = re.compile(r"(about )?\b\d+(\.\d+)? (us|ms|s)\b")
 
 
 class Watched:
-    """A conversation, of which the alerts are looked at; ``seen`` in a cell is set when an alert has come."""
+    """A conversation, of which the alerts are looked at; ``seen`` in a cell is set when a ``wanted`` one has come."""
 
     def __init__(self, talk: Conversation) -> None:
         self.talk = talk
         self.session = talk.session
         self.seen = threading.Event()
         self.session.namespace["seen"] = self.seen
-        self.session.alerts.listen(lambda alert: self.seen.set())
+        self.wanted = ""
+        self.session.alerts.listen(self._heard)
+
+    def _heard(self, alert: Alert) -> None:
+        if alert.kind == self.wanted:
+            self.seen.set()
 
     async def type(self, *cells: str) -> list[Event]:
         """Submit cells one after the other; the events of all of them."""
@@ -43,9 +48,13 @@ class Watched:
 
     async def alert(self, kind: str, phase: str = "") -> Alert:
         """Wait for an alert of a kind."""
-        return (await self.several(kind, lambda found: any(alert.phase == phase or not phase for alert in found)))[-1]
 
-    async def several(self, kind: str, enough: Callable[[list[Alert]], bool]) -> list[Alert]:
+        def wanted(found: list[Alert]) -> list[Alert]:
+            return [alert for alert in found if phase in ("", alert.phase)]
+
+        return wanted(await self.several(kind, wanted))[-1]
+
+    async def several(self, kind: str, enough: Callable[[list[Alert]], object]) -> list[Alert]:
         """Wait until enough alerts of a kind have come."""
         async with asyncio.timeout(PATIENCE):
             while not (found := self.alerts(kind)) or not enough(found):
@@ -68,7 +77,10 @@ async def watched(session: LocalSession | None = None, **settings: object) -> As
     """Open a session with these settings; a new one unless given."""
     session = session or new_session()
     for name, value in settings.items():
-        session.settings.set(name, value)
+        if name in session.settings:
+            session.settings.set(name, value)
+        else:
+            session.alerts.set_rules(session.alerts.rules._replace(**{name: value}))  # type: ignore[arg-type]
     async with conversation(session) as talk:
         yield Watched(talk)
 

@@ -14,9 +14,10 @@ from aiorepl.alerts.blocking_calls import blocking_call
 from aiorepl.alerts.places import line_text, users_frame
 from aiorepl.alerts.pulse import PERIOD, Pulse, Sample
 from aiorepl.alerts.steps import SlowStep
+from aiorepl.alerts.turns import SlowTurn
 from aiorepl.alerts.values import Alert, Rules
 from aiorepl.introspect.book import BOOK
-from aiorepl.introspect.chain import bounded, coroutine_of, frame_of, thread_stack
+from aiorepl.introspect.chain import bounded, coroutine_name, coroutine_of, frame_of, program_place, thread_stack
 from aiorepl.introspect.failures import own_frame
 from aiorepl.introspect.loops import loop_info, number_of
 from aiorepl.introspect.values import Frame
@@ -26,6 +27,11 @@ __all__ = ["BlockWatch", "Report", "Revise"]
 Report = Callable[[Alert, object], Alert | None]
 Revise = Callable[..., None]
 
+# What the coroutines of cells are called.
+_CELL = "cell_"
+_DIVIDE = "Divide the work with await asyncio.sleep(0) in between, or do it in await asyncio.to_thread(...)."
+# Steps that were seen since a beat was sent: two are as good as more.
+_SEEN = 2
 # Lines that samples of one block found, of which the hottest is told.
 _LINES = 50
 # A block whose thread could not look for so long was one that held the GIL, if the process worked meanwhile.
@@ -34,13 +40,23 @@ _WORKED = 0.5
 
 
 class _Block:
-    """A step of the loop under observation: since when, whose, and where samples found it."""
+    """A step of the loop under observation: since when, whose, and where samples found it. It keeps no task alive."""
 
     def __init__(self, started: float, sample: Sample) -> None:
         self.started = started
         self.owner = sample.owner
-        self.task = sample.task
-        self.name = owner_words(sample.task)
+        self.name = "a callback"
+        self.task: int | None = None
+        # When the task was made, if that is known, in the time of ``time.monotonic``.
+        self.made: float | None = None
+        self.is_cell = False
+        if sample.task is not None:
+            entry = BOOK.entry(sample.task)
+            coroutine = coroutine_name(coroutine_of(sample.task))
+            self.task, self.made = entry.number, entry.made
+            self.name = f"{bounded(sample.task.get_name())} ({coroutine})"
+            self.is_cell = coroutine.startswith(_CELL)
+        self.where = users_frame(sample.frame)
         self.lines: collections.Counter[Frame] = collections.Counter()
         self.alert: Alert | None = None
 
@@ -58,7 +74,7 @@ class _Block:
 
 
 class BlockWatch:
-    """Watches the steps of one loop; everything but ``step_ended`` is called by the thread that watches."""
+    """Watches the steps of one loop; the thread that watches calls ``tick``, the loop's own the others."""
 
     def __init__(
         self,
@@ -74,26 +90,54 @@ class BlockWatch:
         self._report = report
         self._revise = revise
         self._clock = clock
+        # Whether the steps of the loop are measured.
+        self.exact = False
         self._block: _Block | None = None
+        # The steps that were seen since the beat was sent that has not been answered, and when that was.
+        self._blocks: list[_Block] = []
+        self._sent: float | None = None
         self._last_tick = clock()
         self._last_cpu = time.process_time()
         self._ended: collections.deque[SlowStep] = collections.deque(maxlen=100)
+        self._turns: collections.deque[SlowTurn] = collections.deque(maxlen=100)
 
     def step_ended(self, step: SlowStep) -> None:
-        """Take a step that was measured and was too slow; called on the loop's thread, at once after the step."""
+        """Take a step that was measured and was too slow; which has ended just now."""
         self._ended.append(step)
+
+    def turn_ended(self, turn: SlowTurn) -> None:
+        """Take a pass of the loop that was too slow, though no step of it was."""
+        self._turns.append(turn)
 
     def tick(self, rules: Rules) -> None:
         """Look whether the loop is blocked now, and tell of what has ended since."""
         now = self._clock()
         held = self._gil_was_held(now)
         if rules.slow:
+            self._look_at_beat(rules)
             sample = self._pulse.sample() if self._pulse.overdue >= PERIOD / 2 else None
             self._follow(sample, now, rules)
-            self._tell_of_steps(rules)
             if held is not None and held > rules.slow and self._block is None:
                 self._tell_of_gil(held)
+            self._tell_of_steps(rules)
+            self._tell_of_turns()
         self._last_tick = self._clock()
+
+    def _look_at_beat(self, rules: Rules) -> None:
+        """Judge by how long the last beat took, if it has been answered, where steps are not measured."""
+        if self._pulse.sent == self._sent:
+            return
+        blocks, self._blocks = self._blocks, []
+        self._sent = self._pulse.sent
+        lag = self._pulse.last_lag
+        if self.exact or lag < rules.slow or not blocks or any(block.alert or block.is_cell for block in blocks):
+            return
+        if len(blocks) > 1:
+            self._report(self._slow_turn("callbacks", lag, sampled=True), number_of(self._loop))
+        else:
+            block = blocks[0]
+            what = f"a step of {block.name} was slow" if block.task is not None else "a callback was slow"
+            self._report(self._slow_step(what, block.where, block.task, lag, sampled=True), None)
 
     def _follow(self, sample: Sample | None, now: float, rules: Rules) -> None:
         block = self._block
@@ -105,6 +149,8 @@ class BlockWatch:
         if block is None:
             started = max(self._pulse.sent or now, self._last_tick)
             block = self._block = _Block(started, sample)
+            self._blocks.append(block)
+            del self._blocks[_SEEN:]
         block.add(sample)
         if block.alert is None and now - block.started >= rules.slow and not _excused(self._loop, sample.task):
             block.alert = self._report(self._blocked_alert(block, sample, now), None)
@@ -115,9 +161,9 @@ class BlockWatch:
         common = {
             "where": where,
             "source": line_text(where),
-            "task": BOOK.number_of(block.task) if block.task is not None else None,
+            "task": block.task,
             "loop": number_of(self._loop),
-            "stack": thread_stack(sample.frame, frame_of(coroutine_of(block.task))),
+            "stack": thread_stack(sample.frame, frame_of(coroutine_of(sample.task))),
             "duration": now - block.started,
             "sampled": True,
             "phase": "lasts",
@@ -125,8 +171,7 @@ class BlockWatch:
         behind = waiting_behind(self._loop)
         if call is None:
             what = f"{block.name} holds the loop{behind}"
-            cure = "Divide the work with await asyncio.sleep(0) in between, or do it in await asyncio.to_thread(...)."
-            return Alert("blocked-loop", what, cure=cure, **common)  # type: ignore[arg-type]
+            return Alert("blocked-loop", what, cure=_DIVIDE, **common)  # type: ignore[arg-type]
         what = f"{block.name} holds the loop in {call.name}{behind}"
         cure = f"{call.name} blocks the loop's thread. Write instead: {call.cure}"
         return Alert("blocking-call", what, cure=cure, **common)  # type: ignore[arg-type]
@@ -147,52 +192,68 @@ class BlockWatch:
             detail=block.hottest,
             what=block.alert.what.replace(" holds the loop", " held the loop", 1),
         )
-        self._tell_of_first(block.name, block.task, exact.first if exact else None, duration, block.alert, rules)
+        first = exact.first if exact is not None else self._is_new(block)
+        self._tell_of_first(block.name, first, duration, block.alert, rules)
 
     def _tell_of_steps(self, rules: Rules) -> None:
         """Tell of the slow steps that nobody could tell of while they went on."""
         while self._ended and self._block is None:
             step = self._ended.popleft()
-            if step.excused or step.duration < rules.slow:
+            # A cell's own step is told with the cell, by a hint.
+            if step.duration < rules.slow or step.coroutine.startswith(_CELL):
                 continue
-            where = step.where
-            cure = "Divide the work with await asyncio.sleep(0) in between, or do it in await asyncio.to_thread(...)."
-            alert = Alert(
-                "slow-callback",
-                f"a step of {step.name} was slow" if step.task else f"the callback {step.name} was slow",
-                where=where,
-                source=line_text(where),
-                task=step.task,
-                loop=number_of(self._loop),
-                cure=cure,
-                duration=step.duration,
-            )
+            name = f"{step.name} ({step.coroutine})"
+            what = f"a step of {name} was slow" if step.task is not None else f"the callback {step.callback} was slow"
+            alert = self._slow_step(what, _where(step), step.task, step.duration, sampled=False)
             self._report(alert, None)
-            self._tell_of_first(step.name, None, step.first, step.duration, alert, rules)
+            self._tell_of_first(name, step.first, step.duration, alert, rules)
 
-    def _tell_of_first(
-        self, name: str, task: Any, first: bool | None, duration: float, alert: Alert, rules: Rules
-    ) -> None:
-        if not rules.first_step or duration < rules.first_step:
+    def _tell_of_turns(self) -> None:
+        while self._turns and self._block is None:
+            turn = self._turns.popleft()
+            alert = self._slow_turn(f"{turn.ready:,} callbacks", turn.duration, sampled=False)
+            self._report(alert, number_of(self._loop))
+
+    def _slow_step(self, what: str, where: Frame | None, task: int | None, duration: float, *, sampled: bool) -> Alert:
+        return Alert(
+            "slow-callback",
+            what,
+            where=where,
+            source=line_text(where),
+            task=task,
+            loop=number_of(self._loop),
+            cure=_DIVIDE,
+            duration=duration,
+            sampled=sampled,
+        )
+
+    def _slow_turn(self, of: str, duration: float, *, sampled: bool) -> Alert:
+        return Alert(
+            "slow-iteration",
+            f"one pass of the loop over {of} took long, though no single one did",
+            loop=number_of(self._loop),
+            cure="Too much is ready at one time: a semaphore or a queue lets fewer tasks go on at once.",
+            duration=duration,
+            sampled=sampled,
+        )
+
+    def _tell_of_first(self, name: str, first: bool | None, duration: float, alert: Alert, rules: Rules) -> None:
+        if not first or not rules.first_step or duration < rules.first_step:
             return
-        sampled = first is None
-        if sampled:
-            entry = BOOK.entry(task) if task is not None else None
-            # Made since the loop answered the last time: this must be its first step, or the second.
-            first = entry is not None and entry.made is not None and time.monotonic() - entry.made < duration + 0.05
-        if first:
-            cure = "Let it await something early, so that others get a turn; long work belongs in asyncio.to_thread."
-            self._report(
-                alert._replace(
-                    kind="never-yielded",
-                    what=f"the first step of {name} held the loop: it did not await anything that long",
-                    cure=cure,
-                    duration=duration,
-                    sampled=sampled,
-                    phase="once",
-                ),
-                None,
-            )
+        never = alert._replace(
+            kind="never-yielded",
+            what=f"the first step of {name} held the loop: it did not await anything that long",
+            cure="Let it await something early, so that others get a turn; long work belongs in asyncio.to_thread.",
+            duration=duration,
+            sampled=alert.sampled and not self.exact,
+            phase="once",
+        )
+        self._report(never, None)
+
+    def _is_new(self, block: _Block) -> bool:
+        """Tell whether a task was made since the loop answered last: this was its first step then, or the second."""
+        since = self._clock() - block.started
+        return block.made is not None and time.monotonic() - block.made < since + PERIOD
 
     def _gil_was_held(self, now: float) -> float | None:
         """Return for how long this thread could not run though it was due, if the process worked meanwhile."""
@@ -206,8 +267,13 @@ class BlockWatch:
         step = next((step for step in reversed(self._ended) if step.duration > held / 2), None)
         if step is not None:
             self._ended.remove(step)
-        where = step.where if step is not None else None
-        name = step.name if step is not None else "a call into C"
+            if step.coroutine.startswith(_CELL):
+                # Told with the cell.
+                return
+        where = _where(step) if step is not None else None
+        name = "a call into C"
+        if step is not None:
+            name = f"{step.name} ({step.coroutine})" if step.task is not None else f"the callback {step.callback}"
         self._report(
             Alert(
                 "blocked-loop",
@@ -224,14 +290,6 @@ class BlockWatch:
         )
 
 
-def owner_words(task: Any) -> str:
-    """Name the task whose step is on the thread; a callback has no name."""
-    if task is None:
-        return "a callback"
-    coroutine = getattr(coroutine_of(task), "__qualname__", "?")
-    return f"{bounded(task.get_name())} ({bounded(coroutine)})"
-
-
 def waiting_behind(loop: asyncio.AbstractEventLoop) -> str:
     """Say how many callbacks are ready to run, but for aiorepl's own; empty if there are none or it is not known."""
     ready = loop_info(loop).ready
@@ -244,12 +302,17 @@ def _excused(loop: asyncio.AbstractEventLoop, task: Any) -> bool:
     """Tell whether a cell blocks the loop while no other task is there: a person may compute at a prompt."""
     coroutine = coroutine_of(task)
     code = getattr(coroutine, "cr_code", None)
-    if code is None or not (own_frame(code.co_filename) and coroutine.__name__.startswith("cell_")):
+    if code is None or not (own_frame(code.co_filename) and coroutine.__name__.startswith(_CELL)):
         return False
     try:
         return len(asyncio.all_tasks(loop)) == 1
     except RuntimeError:
         return False
+
+
+def _where(step: SlowStep) -> Frame | None:
+    """Where a step's task stands after it, or what was called is defined."""
+    return program_place(step.stack) or step.defined
 
 
 def _is_of(step: SlowStep, block: _Block) -> bool:

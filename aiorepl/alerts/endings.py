@@ -141,7 +141,7 @@ def task_name(subject: Any) -> str:
 
 def origin_words(task: Any) -> str:
     """Say where a task was made, after a semicolon; empty if that is not known."""
-    entry = BOOK.entry(task) if isinstance(task, asyncio.Future) else None
+    entry = BOOK.entry_of_dying(task) if isinstance(task, asyncio.Future) else None
     if entry is not None and entry.born is not None:
         return f"; it was made in {where_words(frame_at(*entry.born))}"
     origin = getattr(coroutine_of(task), "cr_origin", None)

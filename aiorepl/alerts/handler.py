@@ -9,11 +9,13 @@ from aiorepl.alerts.blocked import Report
 from aiorepl.alerts.endings import origin_words, raised_at, task_name
 from aiorepl.alerts.places import frame_at, line_text
 from aiorepl.alerts.values import Alert, Kind
+from aiorepl.introspect import uv
 from aiorepl.introspect.book import BOOK
 from aiorepl.introspect.callbacks import callback_name, defined_at
 from aiorepl.introspect.chain import bounded, coroutine_of
 from aiorepl.introspect.failures import describe
 from aiorepl.introspect.loops import number_of
+from aiorepl.introspect.values import Frame
 
 __all__ = ["HandlerWatch"]
 
@@ -67,6 +69,7 @@ class HandlerWatch:
         error = context.get("exception")
         subject = context.get("task") or context.get("future")
         handle = context.get("handle")
+        made = origin_words(subject) if subject is not None else ""
         message = str(context.get("message") or "unhandled exception in the event loop")
         kind = _kind(message, handle)
         failure = describe(error) if error is not None else None
@@ -76,9 +79,14 @@ class HandlerWatch:
             what = f"{task_name(subject)} failed and nobody awaits it{summary}"
         elif kind == "destroyed-pending":
             what = f"{task_name(subject)} was collected before it ended"
-            where = _stood(subject)
+            # The line that is to be changed; where it stood is to be seen only if its coroutine is still there.
+            where = _born(subject)
+            if where is not None:
+                made = ""
+            else:
+                where = _stood(subject)
         elif kind == "exception-in-callback" and handle is not None:
-            callback = getattr(handle, "_callback", None)
+            callback = uv.called_by(handle)[0] if uv.is_uvloop(self._loop) else getattr(handle, "_callback", None)
             what = f"the callback {callback_name(callback)} raised{summary or ' an exception'}"
             where = where or defined_at(callback)
         else:
@@ -90,9 +98,9 @@ class HandlerWatch:
                 what,
                 where=where,
                 source=line_text(where),
-                task=BOOK.number_of(subject) if isinstance(subject, asyncio.Task) else None,
+                task=_number(subject) if isinstance(subject, asyncio.Task) else None,
                 loop=number_of(self._loop),
-                cure=_CURES[kind] + (origin_words(subject) if subject is not None else "") + ".",
+                cure=f"{_CURES[kind]}{made}.",
                 detail=failure.text if failure is not None else "",
             ),
             (where, type(error).__name__) if where is not None else what,
@@ -109,7 +117,17 @@ def _kind(message: str, handle: object) -> Kind:
     return "unhandled"
 
 
-def _stood(task: Any) -> Any:
+def _number(task: Any) -> int:
+    entry = BOOK.entry_of_dying(task)
+    return entry.number if entry is not None else BOOK.number_of(task)
+
+
+def _born(task: Any) -> Frame | None:
+    entry = BOOK.entry_of_dying(task)
+    return frame_at(*entry.born) if entry is not None and entry.born is not None else None
+
+
+def _stood(task: Any) -> Frame | None:
     """Where a task stood that was collected; its coroutine still has its frame."""
     frame = getattr(coroutine_of(task), "cr_frame", None)
     if frame is None:

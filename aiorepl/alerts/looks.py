@@ -21,7 +21,7 @@ from aiorepl.introspect.values import Finding, LoopSnapshot
 __all__ = ["Looks"]
 
 # A look that took long is made again only after so many times as long.
-_REST = 200
+_REST = 50
 # With more than this in memory, the search for who refers to what would hold the program up noticeably.
 _MANY_BLOCKS = 3_000_000
 # What a finding of %stuck is called among the alerts; the others have kinds of their own, told by who sees them come.
@@ -44,24 +44,30 @@ class Looks:
         self._before: Mapping[Place, int] = {}
         # What has been told is not told again as long as it lasts.
         self._told: set[object] = set()
-        self._stopped = threading.Event()
+        self._woken = threading.Event()
+        self._stopped = False
         self._thread = threading.Thread(target=self._run, name="aiorepl-look", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Make no more of them; returns when the thread has ended, or holds on to a loop that does not answer."""
-        self._stopped.set()
+        self._stopped = True
+        self._woken.set()
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout=1.0)
 
+    def wake(self) -> None:
+        """Ask anew how often to look."""
+        self._woken.set()
+
     def _run(self) -> None:
-        pause = self._every()
-        while not self._stopped.wait(pause or 1.0):
-            if pause and not self._loop.is_closed() and self._loop.is_running():
+        taken = 0.0
+        while not self._stopped:
+            every = self._every()
+            if self._woken.wait(max(every, _REST * taken) if every else None):
+                self._woken.clear()
+            elif self._loop.is_running():
                 taken = self._look()
-                pause = max(self._every(), _REST * taken)
-            else:
-                pause = self._every()
 
     def _look(self) -> float:
         """Look once; return how long that took."""
@@ -84,7 +90,7 @@ class Looks:
         nothing = Facts(before=self._before)
         with Slices(lambda: gathering(self._loop, snapshot, self._before), self._loop) as slices:
             slices.start()
-            while not slices.stalled() and not self._stopped.is_set():
+            while not slices.stalled() and not self._stopped:
                 try:
                     return slices.done.result(GRACE)
                 except TimeoutError:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import sys
 import threading
 from collections.abc import Callable
@@ -14,9 +15,10 @@ from aiorepl.alerts.handler import HandlerWatch
 from aiorepl.alerts.lag import LagWatch
 from aiorepl.alerts.looks import Looks
 from aiorepl.alerts.pulse import Pulse
-from aiorepl.alerts.steps import STEPS
+from aiorepl.alerts.steps import SlowStep, supports, told_since, watch_steps
 from aiorepl.alerts.strays import StrayWatch
-from aiorepl.alerts.turns import Turns
+from aiorepl.alerts.thresholds import Threshold
+from aiorepl.alerts.turns import SlowTurn, watch_turns
 from aiorepl.alerts.values import Rules
 
 __all__ = ["LoopWatch"]
@@ -50,23 +52,35 @@ class LoopWatch:
         self.handler = HandlerWatch(loop, found, quiet=quiet)
         self.births = Births(loop, self.tasks.add, self.strays.created)
         self.generators = GeneratorWatch(loop, found)
-        self.turns = Turns(loop)
-        self.lag = LagWatch(loop, self.pulse, enter, self.turns.utilisation)
+        self.lag = LagWatch(loop, self.pulse, enter)
         self.looks = Looks(loop, found, lambda: self._rules().look)
+        self._steps: Threshold[SlowStep] | None = None
+        self._turns: Threshold[SlowTurn] = watch_turns(
+            loop, slow=None, on_slow=self.blocks.turn_ended, excused=self._was_told
+        )
         self._ticks = 0
         self._looking = threading.Lock()
         self._origins = False
         self.apply()
-        if asyncio._get_running_loop() is loop:
-            self._renew()
+        with contextlib.suppress(RuntimeError):
+            # At once, be it running or not yet.
+            loop.call_soon_threadsafe(self._renew, context=contextvars.Context())
 
     def apply(self) -> None:
         """Go by the rules that are in force now; any thread may call."""
         rules = self._rules()
-        if rules.slow and rules.exact and STEPS.supports(self.loop):
-            STEPS.watch(self.loop, slow=rules.slow, on_slow=self.blocks.step_ended)
-        else:
-            STEPS.unwatch(self.loop)
+        self.looks.wake()
+        slow = rules.slow or None
+        exact = slow is not None and rules.exact and supports(self.loop)
+        self.blocks.exact = exact
+        self._turns.slow = slow if exact else None
+        if self._steps is not None and not exact:
+            self._steps.end()
+            self._steps = None
+        elif self._steps is not None:
+            self._steps.slow = slow
+        elif exact:
+            self._steps = watch_steps(self.loop, slow=slow, on_slow=self.blocks.step_ended)
 
     def tick(self) -> None:
         """Look at the loop once; called by the thread that watches."""
@@ -83,8 +97,9 @@ class LoopWatch:
     def close(self) -> None:
         """Leave the loop as it was found; any thread may call, and what belongs to the loop's thread is done there."""
         self.looks.stop()
-        STEPS.unwatch(self.loop)
-        self.turns.undo()
+        if self._steps is not None:
+            self._steps.end()
+        self._turns.end()
         self.births.undo()
         self.strays.undo()
         self.handler.undo()
@@ -95,8 +110,12 @@ class LoopWatch:
         with contextlib.suppress(RuntimeError):
             self.loop.call_soon_threadsafe(self._release)
 
+    def _was_told(self, began: float) -> bool:
+        return told_since(self.loop, began, self._rules().slow)
+
     def _renew(self) -> None:
         """Set what a loop sets anew whenever it begins to run; on its own thread."""
+        self.pulse.find()
         self.generators.renew()
         if sys.get_coroutine_origin_tracking_depth() == 0:
             sys.set_coroutine_origin_tracking_depth(_ORIGIN)

@@ -8,11 +8,14 @@ import asyncio
 import collections
 import contextvars
 import sys
+import threading
 import time
+import weakref
 from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import NamedTuple
 
+from aiorepl.introspect import uv
 from aiorepl.introspect.loops import thread_of
 
 __all__ = ["PERIOD", "Pulse", "Sample"]
@@ -25,7 +28,7 @@ _BEATS = int(WINDOW / PERIOD)
 
 
 class Sample(NamedTuple):
-    """Where the loop's thread stands: ``owner`` is the same as long as it is in the same step of the loop."""
+    """Where the loop's thread stands: ``owner`` equals that of another sample if both are of one step of the loop."""
 
     owner: object
     task: "asyncio.Task[object] | None"
@@ -53,6 +56,11 @@ class Pulse:
         self.lags: collections.deque[tuple[float, float]] = collections.deque(maxlen=_BEATS)
         # How often ``tick`` was called.
         self.ticks = 0
+        # Of each of the last looks when it was, the thread's processor time, and whether it was in Python code; only
+        # where that cannot be measured.
+        self._looks: collections.deque[tuple[float, float, bool]] = collections.deque(maxlen=_BEATS)
+        self._processor: int | None = None
+        self._sampled = uv.is_uvloop(loop)
         # What runs the loop, which is all that is on the thread while it is idle.
         self._base: CodeType | None = None
         self._thread: int | None = None
@@ -70,9 +78,25 @@ class Pulse:
         return 0.0 if sent is None or self._spoilt else self._clock() - sent
 
     @property
+    def last_lag(self) -> float:
+        """How late the loop ran the beat that it answered last; 0.0 before the first."""
+        return self._lag or 0.0
+
+    @property
     def sent(self) -> float | None:
         """When the beat was sent that has not been answered; None if none is out."""
         return self._sent
+
+    def busy(self, window: float) -> float | None:
+        """The part of the last seconds in which the loop was at work, as far as can be seen; None if it is measured.
+
+        Samples see it in Python code, also where that sleeps; the processor time of its thread tells of the rest.
+        """
+        looks = list(self._looks)[-int(window / PERIOD) :]
+        if len(looks) < 2:
+            return None
+        (begun, worked, _), (ended, worked_since, _) = looks[0], looks[-1]
+        return max(sum(look[2] for look in looks) / len(looks), (worked_since - worked) / (ended - begun))
 
     def tick(self) -> None:
         """Send a beat unless one is out."""
@@ -80,6 +104,8 @@ class Pulse:
         if not self._loop.is_running():
             self._spoilt = True
             return
+        if self._sampled:
+            self._looks.append((self._clock(), self._worked(), self.sample() is not None))
         if self._sent is not None:
             return
         self._spoilt = False
@@ -93,21 +119,45 @@ class Pulse:
 
     def sample(self) -> Sample | None:
         """Look where the loop's thread stands; None if it is idle, or cannot be seen."""
-        thread = self._thread or thread_of(self._loop)
-        frame = sys._current_frames().get(thread) if thread is not None else None
-        if frame is None or frame.f_code is self._base or frame.f_code.co_filename.endswith("selectors.py"):
+        frame = self._frame()
+        if frame is None or self._is_idle(frame):
             return None
         try:
             task = asyncio.current_task(self._loop)
         except RuntimeError:
             task = None
-        return Sample(id(task) if task is not None else _outermost(frame, self._base), task, frame)
+        return Sample(weakref.ref(task) if task is not None else _callback(frame, self._base), task, frame)
+
+    def asleep(self) -> bool:
+        """Tell whether the loop's thread is seen to wait for something to do."""
+        frame = self._frame()
+        return frame is not None and self._is_idle(frame)
+
+    def find(self) -> None:
+        """Note on which thread the loop runs; called there, from a callback."""
+        self._thread = thread_of(self._loop)
+        self._base = _runner(sys._getframe(1))
+        if self._sampled and hasattr(time, "pthread_getcpuclockid"):
+            # Only here, as for a thread that has ended this crashes.
+            self._processor = time.pthread_getcpuclockid(threading.get_ident())
+
+    def _worked(self) -> float:
+        """The processor time of the loop's thread so far; 0.0 where it is not known."""
+        try:
+            return time.clock_gettime(self._processor) if self._processor is not None else 0.0
+        except OSError:
+            return 0.0
+
+    def _frame(self) -> FrameType | None:
+        return sys._current_frames().get(self._thread) if self._thread is not None else None
+
+    def _is_idle(self, frame: FrameType) -> bool:
+        return frame.f_code is self._base or frame.f_code.co_filename.endswith("selectors.py")
 
     def _answer(self) -> None:
         now = self._clock()
         sent, self._sent = self._sent, None
-        self._thread = thread_of(self._loop)
-        self._base = _runner(sys._getframe(1))
+        self.find()
         if sent is not None and not self._spoilt:
             self._lag = now - sent
             self.lags.append((now, self._lag))
@@ -122,14 +172,29 @@ def _runner(frame: FrameType | None) -> CodeType | None:
 
 
 # The step hook runs a callback too.
-_LOOP_FILES = ("asyncio/events.py", "asyncio/base_events.py", "asyncio/unix_events.py", "aiorepl/alerts/steps.py")
+_LOOP_FILES = (
+    *("asyncio/events.py", "asyncio/base_events.py", "asyncio/unix_events.py"),
+    *("aiorepl/alerts/steps.py", "aiorepl/alerts/pulse.py", "aiorepl/alerts/loop_watch.py"),
+)
 
 
-def _outermost(frame: FrameType, base: CodeType | None) -> int:
-    """Identify the callback that runs: its frame stays the same until it returns."""
-    last = frame
+def _callback(frame: FrameType, base: CodeType | None) -> object:
+    """Identify the callback that runs, by its handle, or where that is not to be seen by its frame.
+
+    A frame's place in memory may be that of the next callback's frame too, as nothing of it is kept.
+    """
     while frame.f_back is not None and frame.f_back.f_code is not base:
-        if not frame.f_code.co_filename.endswith(_LOOP_FILES):
-            last = frame
+        if frame.f_code.co_filename.endswith(_LOOP_FILES) and isinstance(
+            handle := _local_handle(frame), asyncio.Handle
+        ):
+            return weakref.ref(handle)
         frame = frame.f_back
-    return id(last)
+    return id(frame)
+
+
+def _local_handle(frame: FrameType) -> object:
+    of_loop = frame.f_code.co_filename.endswith(_LOOP_FILES) and frame.f_code.co_name in _RUN
+    return frame.f_locals.get("self") if of_loop else None
+
+
+_RUN = ("_run", "_run_here", "_run_around")

@@ -15,6 +15,7 @@ import time
 from asyncio import events, format_helpers
 from collections.abc import Callable
 from time import perf_counter
+from types import CoroutineType
 from typing import Any, NamedTuple, Protocol
 
 from aiorepl.alerts.thresholds import Threshold, Thresholds
@@ -43,8 +44,9 @@ class SlowStep(NamedTuple):
     """A step that took long: one callback of the loop, from its call to its return.
 
     ``callback`` is the name of what was called, and ``defined`` where that is written, if it is Python code. If it was
-    a task's step, ``task`` is the task's number, ``coroutine`` its coroutine, and ``stack`` where it stands now; empty
-    if it has ended. ``first`` if that was the first step of the task, None where that cannot be known.
+    a task's step, ``task`` is the task's number, ``coroutine`` its coroutine, ``defined`` where that begins, and
+    ``stack`` where it stands now; empty if it has ended. ``first`` if that was the first step of the task, None where
+    that cannot be known.
     """
 
     duration: float
@@ -243,7 +245,7 @@ def _describe(loop: asyncio.AbstractEventLoop, callback: object, started: float,
     # Loaded when there is something to tell.
     from aiorepl.introspect.book import BOOK
     from aiorepl.introspect.callbacks import callback_name, defined_at, stepped_task
-    from aiorepl.introspect.chain import Places, bounded, coroutine_name, coroutine_of, links
+    from aiorepl.introspect.chain import Places, bounded, coroutine_name, coroutine_of, definition, links
 
     task: Any = stepped_task(callback)
     step = SlowStep(duration, started, callback_name(callback), defined_at(callback))
@@ -254,6 +256,7 @@ def _describe(loop: asyncio.AbstractEventLoop, callback: object, started: float,
         task=BOOK.number_of(task),
         name=bounded(str(task.get_name())),
         coroutine=coroutine_name(coroutine),
+        defined=definition(coroutine.cr_code) if isinstance(coroutine, CoroutineType) else step.defined,
         stack=() if task.done() else Places().stack(links(coroutine)),
         ended=task.done(),
         first=_is_first(BOOK.entry(task).made, begun_before(loop)),

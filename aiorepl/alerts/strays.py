@@ -131,7 +131,7 @@ def _checked(
 def _asleep_with(loop: asyncio.AbstractEventLoop, pulse: Pulse) -> object | None:
     """Return the first callback that is ready while the loop's thread sleeps; None if there is none, or it is awake."""
     ready = uv.ready_queue(loop) if uv.is_uvloop(loop) else getattr(loop, "_ready", None)
-    if not ready or pulse.sample() is not None:
+    if not ready or not pulse.asleep():
         return None
     try:
         first: object = ready[0]

@@ -99,12 +99,12 @@ KINDS: Mapping[Kind, KindInfo] = {
 class Rules(NamedTuple):
     """From when on something is an alert; times are in seconds, and 0 switches off what goes by it.
 
-    ``slow`` is for a step, and for a pass of the loop; ``lag`` the median over 5 s of how late callbacks come;
-    ``saturation`` the part of 5 s that the loop is busy; ``first_step`` how long a task's first step may take;
-    ``spinning`` the part of its wakes that a task may cause itself; ``unretrieved`` how long nobody looks at the
-    exception of a task; ``swallowed`` how long a task outlives its cancellation; ``look`` the time from one look for
-    deadlocks to the next. ``off`` are kinds that are not raised. ``exact``: measure each step where the loop allows it,
-    at the price of 0.2 us a step or so; otherwise slow steps are known by samples.
+    ``slow`` is for a step, and for a pass of the loop; ``lag`` the median of how late callbacks come, and
+    ``saturation`` the part of the time that the loop is busy, both over the last ``window``; ``first_step`` how long a
+    task's first step may take; ``spinning`` the part of its wakes that a task may cause itself; ``unretrieved`` how
+    long nobody looks at the exception of a task; ``swallowed`` how long a task outlives its cancellation; ``look`` the
+    time from one look for deadlocks to the next. ``off`` are kinds that are not raised. ``exact``: measure each step
+    where the loop allows it, at the price of 0.2 us a step or so; otherwise slow steps are known by samples.
     """
 
     slow: float = 0.1
@@ -115,5 +115,6 @@ class Rules(NamedTuple):
     unretrieved: float = 1.0
     swallowed: float = 5.0
     look: float = 5.0
+    window: float = 5.0
     exact: bool = True
     off: frozenset[Kind] = frozenset()

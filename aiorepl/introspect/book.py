@@ -94,6 +94,11 @@ class Book:
                 self._by_number[entry.number] = entry
         return entry
 
+    def entry_of_dying(self, task: Task) -> Entry | None:
+        """Return the entry of a task that is being collected just now, to which weak references are dead already."""
+        entry = self._by_id.get(id(task))
+        return entry if entry is not None and entry() in (None, task) else None
+
     def number_of(self, task: Task) -> int:
         """Return the number that stays with a task as long as it lives."""
         return self.entry(task).number

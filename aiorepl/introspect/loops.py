@@ -201,13 +201,13 @@ def _thread_name(ident: int | None) -> str:
 
 
 def _ready(loop: asyncio.AbstractEventLoop) -> int | None:
-    if uv.is_uvloop(loop):
-        return uv.ready(loop)
-    ready = getattr(loop, "_ready", None)
+    of_uvloop = uv.is_uvloop(loop)
+    ready = uv.ready_queue(loop) if of_uvloop else getattr(loop, "_ready", None)
     if ready is None:
         return None
     # Both stand among the first that come, where the loop does not answer: aiorepl's calls, and what wakes it for them.
-    ours = sum(_is_ours(handle._callback) for handle in itertools.islice(ready, _FEW))
+    first = itertools.islice(ready, _FEW)
+    ours = sum(_is_ours(uv.called_by(handle)[0] if of_uvloop else handle._callback) for handle in first)
     return len(ready) - ours
 
 
@@ -236,7 +236,8 @@ def _length(container: Any) -> int | None:
 
 def _runs_in(frame: FrameType, loop: asyncio.AbstractEventLoop) -> bool:
     """Tell whether a frame of asyncio's or aiorepl's runs this loop; the locals of others are not touched."""
-    if frame.f_code is not asyncio.Runner.run.__code__ and not own_frame(frame.f_code.co_filename):
+    file = frame.f_code.co_filename
+    if frame.f_code is not asyncio.Runner.run.__code__ and not (own_frame(file) and file.endswith("host.py")):
         return False
     runner = frame.f_locals.get("self")
     return any(getattr(runner, name, None) is loop for name in ("_loop", "loop"))

@@ -14,19 +14,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-__all__ = ["asyncgens", "called_by", "executor", "is_uvloop", "polls", "ready", "ready_queue", "sockets", "timers"]
+__all__ = ["asyncgens", "called_by", "executor", "is_uvloop", "polls", "ready_queue", "sockets", "timers"]
 
 
 def is_uvloop(loop: asyncio.AbstractEventLoop) -> bool:
     """Tell whether a loop is uvloop's; does not import it."""
     module = sys.modules.get("uvloop.loop")
     return module is not None and issubclass(type(loop), module.Loop)
-
-
-def ready(loop: asyncio.AbstractEventLoop) -> int | None:
-    """How many callbacks are to run at the next pass."""
-    queue = ready_queue(loop)
-    return len(queue) if queue is not None else None
 
 
 def ready_queue(loop: asyncio.AbstractEventLoop) -> "deque[Any] | None":
