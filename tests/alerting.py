@@ -88,4 +88,5 @@ async def watched(session: LocalSession | None = None, **settings: object) -> As
 def drawn(alert: Alert) -> list[str]:
     """The lines above the prompt, with every time as ``T`` and ``~T``, and without the alert's number."""
     text = re.sub(r"^! \d+ ", "! ", draw(alert, WIDTH))
+    text = re.sub(r"%alerts \d+", "%alerts N", text)
     return _TIME.sub(lambda found: "~T" if found[1] else "T", text).splitlines()

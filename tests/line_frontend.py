@@ -12,7 +12,7 @@ from aiorepl.interpret.host import LoopHost
 from aiorepl.interpret.interpreter import Interpreter
 from aiorepl.interpret.main_module import install_leavers, make_main
 from aiorepl.interpret.representation import represent_plain
-from aiorepl.model import Answer, Completion, Done, Event, Leave
+from aiorepl.model import AlertRaised, Answer, Completion, Done, Event, Leave
 from aiorepl.render.plain import draw
 from aiorepl.session.local import LocalSession
 from aiorepl.session.protocol import Session
@@ -25,6 +25,8 @@ async def show(events: AsyncIterator[Event]) -> Leave | None:
     async for event in events:
         left = event if isinstance(event, Leave) else left
         text = draw(event.value) if isinstance(event, Answer) else getattr(event, "text", "")
+        if isinstance(event, AlertRaised):
+            text = str(getattr(event.alert, "what", ""))
         outcome = event.outcome if isinstance(event, Done) else ""
         print(f"{type(event).__name__}: {text or outcome}".rstrip(), flush=True)
     return left

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 
 from command_session import new_session
 
-from aiorepl.model import Event, Failure, Notice, Result, Status
+from aiorepl.alerts.values import Alert
+from aiorepl.model import AlertRaised, Event, Failure, Notice, Result, Status
 from aiorepl.session.local import LocalSession
 
 # Seconds; what is waited for comes at once, unless it does not come.
@@ -54,7 +55,7 @@ class Conversation:
         async with asyncio.timeout(PATIENCE):
             while True:
                 for event in self.announced:
-                    if part in getattr(event, "text", ""):
+                    if part in said(event):
                         return event
                 await self.news()
 
@@ -90,6 +91,14 @@ def converse(script: Callable[[Conversation], Coroutine[None, None, None]]) -> N
             await script(talk)
 
     asyncio.run(run())
+
+
+def said(event: Event) -> str:
+    """What an announcement says, or the first line of an alert."""
+    if isinstance(event, AlertRaised):
+        assert isinstance(event.alert, Alert)
+        return event.alert.what
+    return str(getattr(event, "text", ""))
 
 
 def texts(events: list[Event]) -> list[str]:

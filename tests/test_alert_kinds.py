@@ -10,6 +10,7 @@ import pytest
 from alerting import drawn, watched
 from command_session import new_session
 
+from aiorepl.alerts import looks
 from aiorepl.alerts.values import KINDS
 
 uvloop: ModuleType | None
@@ -67,6 +68,7 @@ PROGRAMS = [
             "! never-retrieved: crawler (crawl) failed and nobody awaits it: LookupError: gone",
             "  <cell 1>, line 2: raise LookupError('gone')",
             "  Await the task, or put it into a TaskGroup; it was made in <cell 2>, line 1.",
+            "  %alerts N shows the traceback.",
         ],
         (
             "async def crawl():\n    raise LookupError('gone')",
@@ -82,6 +84,7 @@ PROGRAMS = [
             "! exception-in-callback: the callback notify raised: OSError: no",
             "  <cell 1>, line 2: raise OSError('no')",
             "  Catch it in the callback: nobody else can.",
+            "  %alerts N shows the traceback.",
         ],
         ("def notify():\n    pass", "asyncio.get_running_loop().call_soon(notify);"),
         QUIET,
@@ -335,6 +338,12 @@ PROGRAMS = [
         QUIET | {"look": 0.1},
     ),
 ]
+
+
+@pytest.fixture(autouse=True)
+def restless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks follow each other however long one takes: on a busy machine that would be seconds."""
+    monkeypatch.setattr(looks, "_REST", 0)
 
 
 def settled(lines: list[str]) -> list[str]:

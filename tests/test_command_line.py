@@ -402,7 +402,8 @@ def test_a_thread_that_refuses_to_end_is_named_and_left(home: Home) -> None:
 def test_a_failed_task_is_told_before_the_end(home: Home) -> None:
     ended = run("-c", "async def f(): 1/0\nt = asyncio.create_task(f())\nawait asyncio.sleep(0)", home=home)
     assert ended.status == 0
-    assert ended.err.startswith("alert: Task-1 (f) failed and nobody awaits it; made in <cell 1>, line 2\nTraceback")
+    assert ended.err.startswith("! 1 never-retrieved: Task-1 (f) failed and nobody awaits it: ZeroDivisionError:\n")
+    assert "it was made in <cell 1>, line 2.\nTraceback (most recent call last):\n" in ended.err
 
 
 def test_what_atexit_has_runs(home: Home) -> None:

@@ -107,6 +107,8 @@ def test_loops_lists_the_loops_and_chooses_one_for_the_commands_to_look_at() -> 
 
     async def converse() -> None:
         async with opened(other=other) as session:
+            # When a cell has run, the loop does.
+            await type_into(session, "1")
             listed = (await type_into(session, "%loops")).answer
             assert isinstance(listed, LoopList)
             by_thread = {info.thread: info for info in listed.loops}

@@ -66,7 +66,7 @@ Done: error
 ANNOUNCED = """\
 Notice: [1] done after 0.0 s: await event.wait(); 'the result'
 Result: 'the result'
-Notice: crawler (fail) failed and nobody awaits it; made in <cell 11>, line 1
+AlertRaised: crawler (fail) failed and nobody awaits it: ValueError: no
 """
 
 

@@ -178,6 +178,7 @@ def test_a_cell_that_refuses_to_be_cancelled_is_said_and_can_be_cancelled_again(
 
 def test_who_else_holds_the_loop_is_named_first_and_interrupted_second() -> None:
     async def script(talk: Conversation) -> None:
+        talk.session.settings.set("slow", 0)
         await talk.type("async def spin():\n    here()\n    while True:\n        x = 1\n")
         submission = await talk.begin("task = asyncio.create_task(spin(), name='spinner')\nawait asyncio.sleep(1000)")
         await talk.session.interrupt()
@@ -199,6 +200,7 @@ def test_who_else_holds_the_loop_is_named_first_and_interrupted_second() -> None
 
 def test_a_callback_that_holds_the_loop_is_named() -> None:
     async def script(talk: Conversation) -> None:
+        talk.session.settings.set("slow", 0)
         await talk.type("def spin():\n    here()\n    while True:\n        x = 1\n")
         submission = await talk.begin("asyncio.get_running_loop().call_soon(spin)\nawait asyncio.sleep(1000)")
         await talk.session.interrupt()
@@ -546,7 +548,8 @@ def test_closing_with_a_blocked_loop_does_not_wait_for_ever() -> None:
             await talk.arrive()
             started = time.monotonic()
         assert time.monotonic() - started < PATIENCE
-        assert talk.announced == [Notice("the loop is blocked and was left as it is", "alert")]
+        told = [event for event in talk.announced if isinstance(event, Notice)]
+        assert told == [Notice("the loop is blocked and was left as it is", "alert")]
 
     asyncio.run(run())
     release.set()

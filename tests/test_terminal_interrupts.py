@@ -35,7 +35,7 @@ async def bystander():
 
 
 def with_bystander(folder: Path, options: tuple[str, ...]) -> Person:
-    person = starts(folder, "-q", "--hints", "off", *options)
+    person = starts(folder, "-q", "--hints", "off", "--slow", "0", *options)
     person.runs(BYSTANDER)
     person.runs("task = asyncio.create_task(bystander())")
     return person
@@ -135,7 +135,7 @@ async def blocker():
     while True:
         pass
 """
-    with starts(tmp_path, "-q", *options) as person:
+    with starts(tmp_path, "-q", "--slow", "0", *options) as person:
         person.runs(blocker)
         person.enters("culprit = asyncio.create_task(blocker(), name='culprit'); await asyncio.wait([culprit])")
         person.sees("^blocking$")
@@ -143,7 +143,7 @@ async def blocker():
         person.sees(r"^culprit holds the loop in <cell 1>, line [34]")
         assert not person.at_prompt
         person.send(CONTROL_C)
-        person.sees("^culprit .* failed and nobody awaits it")
+        person.sees("^! .* never-retrieved: culprit .* failed and nobody awaits it")
         person.waits_for_prompt()
         assert person.runs("culprit.exception()") == ["KeyboardInterrupt()"]
         assert person.runs("await asyncio.sleep(0, 'the loop works')") == ["'the loop works'"]
@@ -157,7 +157,7 @@ def blocker():
     while True:
         pass
 """
-    with starts(tmp_path, "-q", *options) as person:
+    with starts(tmp_path, "-q", "--slow", "0", *options) as person:
         person.runs(blocker)
         person.enters("asyncio.get_running_loop().call_soon(blocker); await asyncio.sleep(0.01)")
         person.sees("^blocking$")
@@ -193,7 +193,7 @@ def test_call_that_cannot_be_interrupted_is_left_behind_with_its_loop(tmp_path: 
 
 
 def test_sleep_that_never_ends_is_left_behind(tmp_path: Path) -> None:
-    with starts(tmp_path, "-q") as person:
+    with starts(tmp_path, "-q", "--slow", "0") as person:
         person.runs("x = 41; import time")
         person.enters("print('sleeping'); time.sleep(1000)")
         person.sees("^sleeping$")
@@ -224,7 +224,7 @@ try:
 finally:
     await asyncio.sleep(1000)
 """
-    with starts(tmp_path, "-q", *options) as person:
+    with starts(tmp_path, "-q", "--slow", "0", *options) as person:
         person.enters(cell)
         person.sees("waits on asyncio.sleep")
         person.send(CONTROL_C)
@@ -238,7 +238,7 @@ finally:
 def test_interrupt_at_the_prompt_drops_what_was_typed_and_touches_no_job(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:
-    with starts(tmp_path, "-q", *options) as person:
+    with starts(tmp_path, "-q", "--slow", "0", *options) as person:
         person.enters("await asyncio.sleep(1000) &")
         person.waits_for_prompt()
         person.types("half a thou")
@@ -250,7 +250,7 @@ def test_interrupt_at_the_prompt_drops_what_was_typed_and_touches_no_job(
 
 @everywhere
 def test_control_z_makes_a_job_of_the_cell_which_ends_with_its_result(tmp_path: Path, options: tuple[str, ...]) -> None:
-    with starts(tmp_path, "-q", *options) as person:
+    with starts(tmp_path, "-q", "--slow", "0", *options) as person:
         person.runs("event = asyncio.Event()")
         person.enters("await event.wait(); 6 * 7")
         person.sees("waits on Event.wait")
@@ -266,7 +266,7 @@ def test_control_z_makes_a_job_of_the_cell_which_ends_with_its_result(tmp_path: 
 
 @everywhere
 def test_trailing_ampersand_fg_and_interrupt_in_the_foreground(tmp_path: Path, options: tuple[str, ...]) -> None:
-    with starts(tmp_path, "-q", *options) as person:
+    with starts(tmp_path, "-q", "--slow", "0", *options) as person:
         assert person.runs("await asyncio.sleep(1000, 'slept') &") == ["[1] in the background; %fg brings it back"]
         person.enters("%fg 1")
         person.sees("waits on asyncio.sleep")
@@ -283,7 +283,7 @@ def test_trailing_ampersand_fg_and_interrupt_in_the_foreground(tmp_path: Path, o
 @pytest.mark.parametrize("command", [pytest.param(REPL, id="alone"), pytest.param(UNDER_A_SHELL, id="under-a-shell")])
 def test_shell_command_is_stopped_by_control_z_and_goes_on_with_fg(tmp_path: Path, command: tuple[str, ...]) -> None:
     """Also where the REPL is all there is on the terminal, as in a container: no shell is above it."""
-    with starts(tmp_path, "-q", command=command) as person:
+    with starts(tmp_path, "-q", "--slow", "0", command=command) as person:
         person.enters("!echo going; read line; echo got $line")
         person.sees("^going$")
         person.send(CONTROL_Z)
@@ -297,7 +297,7 @@ def test_shell_command_is_stopped_by_control_z_and_goes_on_with_fg(tmp_path: Pat
 
 
 def test_shell_command_ends_at_control_c(tmp_path: Path) -> None:
-    with starts(tmp_path, "-q") as person:
+    with starts(tmp_path, "-q", "--slow", "0") as person:
         person.enters("!echo going; sleep 1000")
         person.sees("^going$")
         person.send(CONTROL_C)
@@ -306,7 +306,7 @@ def test_shell_command_ends_at_control_c(tmp_path: Path) -> None:
 
 
 def test_second_wait_shows_a_status_line_that_goes_without_a_trace(tmp_path: Path) -> None:
-    with starts(tmp_path, "-q") as person:
+    with starts(tmp_path, "-q", "--slow", "0") as person:
         person.runs("event = asyncio.Event(); asyncio.get_running_loop().call_later(2.2, event.set);")
         person.enters("await event.wait()")
         person.sees(r"^1 s  waits on Event.wait \(line 1 of <cell 2>\)  \(Ctrl-C interrupts,")

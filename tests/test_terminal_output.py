@@ -49,7 +49,7 @@ def printing(folder: Path, *arguments: str) -> Person:
     config = folder / "home" / "config" / "aiorepl"
     config.mkdir(parents=True)
     (config / "startup.py").write_text(HANDLER)
-    person = starts(folder, "-q", "--hints", "off", "--suggest", "off", *arguments)
+    person = starts(folder, "-q", "--hints", "off", "--suggest", "off", "--slow", "0", *arguments)
     person.runs(FLAGGED.format(flag=str(folder / "flag")))
     return person
 
@@ -173,13 +173,19 @@ async def fail_later():
         person.runs("task = asyncio.create_task(fail_later())")
         person.types("half")
         (tmp_path / "flag").touch()
-        person.sees(r"^lonely \(fails\).* failed and nobody awaits it; made in <cell 3>, line 8\nTraceback")
-        person.sees("^ZeroDivisionError: division by zero\n>>> half$")
-        person.sees(r"! lonely \(fails\)")  # in the toolbar
+        person.sees(
+            r"^! 1 never-retrieved: lonely \(fails\) failed and nobody awaits it: ZeroDivisionError: division by zero\n"
+            r"  <cell 3>, line 2: 1 / 0\n"
+            r"  Await the task, or put it into a TaskGroup; it was made in <cell 3>, line 8.\n"
+            r"  %alerts 1 shows the traceback.\n>>> half$"
+        )
+        person.sees(r"! never-retrieved: lonely \(fails\)")  # in the toolbar
         person.send(CONTROL_C)
         person.waits_for_prompt()
         person.enters("forget()")
-        person.sees("^coroutine 'fails' was never awaited; made in <cell 3>, line 5$")
+        person.sees("^! 2 never-awaited: coroutine 'fails' was never awaited\n  <cell 3>, line 5: fails\\(\\)$")
+        details = person.runs("%alerts 1")
+        assert details[-1] == "ZeroDivisionError: division by zero"
 
 
 def test_hints_are_one_line_and_come_once(tmp_path: Path) -> None:

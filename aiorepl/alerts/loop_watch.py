@@ -88,8 +88,8 @@ class LoopWatch:
         self._ticks += 1
         with self._looking:
             self.blocks.tick(rules)
-            self.strays.tick()
-            self.pulse.tick()
+            if not self.strays.tick():
+                self.pulse.tick()
             self.lag.tick(rules)
             if self._ticks % _SELDOM == 0:
                 self.tasks.tick(rules)

@@ -64,6 +64,7 @@ class Pulse:
         # What runs the loop, which is all that is on the thread while it is idle.
         self._base: CodeType | None = None
         self._thread: int | None = None
+        self._native = 0
 
     @property
     def lag(self) -> float | None:
@@ -133,9 +134,19 @@ class Pulse:
         frame = self._frame()
         return frame is not None and self._is_idle(frame)
 
+    def thread_sleeps(self) -> bool:
+        """Tell whether the system says that the loop's thread waits; False where it does not say (but on Linux)."""
+        try:
+            with open(f"/proc/self/task/{self._native}/stat", "rb") as file:
+                # After the name, which may hold anything, in brackets.
+                return file.read().rpartition(b")")[2].split()[0] == b"S"
+        except OSError:
+            return False
+
     def find(self) -> None:
         """Note on which thread the loop runs; called there, from a callback."""
         self._thread = thread_of(self._loop)
+        self._native = threading.get_native_id()
         self._base = _runner(sys._getframe(1))
         if self._sampled and hasattr(time, "pthread_getcpuclockid"):
             # Only here, as for a thread that has ended this crashes.

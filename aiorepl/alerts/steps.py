@@ -15,7 +15,7 @@ import time
 from asyncio import events, format_helpers
 from collections.abc import Callable
 from time import perf_counter
-from types import CoroutineType
+from types import CoroutineType, FrameType
 from typing import Any, NamedTuple, Protocol
 
 from aiorepl.alerts.thresholds import Threshold, Thresholds
@@ -28,6 +28,7 @@ __all__ = [
     "SlowStep",
     "Statistics",
     "report_exception",
+    "runs_callback",
     "steps_of",
     "supports",
     "told_since",
@@ -215,6 +216,14 @@ def _run_around(self: Any) -> None:
 
 
 _OURS = (_run_here, _run_around)
+
+
+def runs_callback(frame: FrameType) -> bool:
+    """Tell whether a frame is the one in which a loop runs a callback, be that measured or not."""
+    return frame.f_code in _RUNNERS
+
+
+_RUNNERS = (*(function.__code__ for function in _OURS), events.Handle._run.__code__)
 _original: Callable[[Any], None] = events.Handle._run
 
 

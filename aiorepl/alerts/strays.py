@@ -5,8 +5,8 @@ asyncio notices them in debug mode only. Here ``create_task`` and ``call_at`` ar
 """
 
 import asyncio
+import select
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -24,8 +24,8 @@ from aiorepl.introspect.values import Frame
 
 __all__ = ["StrayWatch"]
 
-# A loop that is about to be woken for a callback is not asleep any more after so many seconds.
-_WOKEN = 0.003
+# A loop that is still asleep when it is looked at so many times more is one that nobody has woken.
+_LOOKS = 2
 
 
 class StrayWatch:
@@ -36,6 +36,9 @@ class StrayWatch:
         self._loop = loop
         self._pulse = pulse
         self._report = report
+        # A callback that waits in a loop that sleeps, and how often it has been seen to.
+        self._suspect: object = None
+        self._seen = 0
         self._undo = [_checked(loop, name, self._timed) for name in _timer_methods(loop)]
 
     def undo(self) -> None:
@@ -61,16 +64,18 @@ class StrayWatch:
             f"loop.call_soon_threadsafe(loop.{name}, ...)",
         )
 
-    def tick(self) -> None:
-        """Look whether the loop sleeps though it has something to do; not while a beat is out, which wakes it."""
-        if self._pulse.sent is not None or not self._loop.is_running():
-            return
-        first = _asleep_with(self._loop, self._pulse)
-        if first is None:
-            return
-        time.sleep(_WOKEN)
-        if _asleep_with(self._loop, self._pulse) is first:
-            self._tell_of_ready(first)
+    def tick(self) -> bool:
+        """Look whether the loop sleeps though it has work; tell whether it may, so that it is not to be woken now."""
+        first = _asleep_with(self._loop, self._pulse) if self._pulse.sent is None else None
+        if first is None or first is not self._suspect:
+            self._suspect, self._seen = first, 0
+            return first is not None
+        self._seen += 1
+        if self._seen < _LOOKS:
+            return True
+        self._suspect = None
+        self._tell_of_ready(first)
+        return False
 
     def _tell_of_ready(self, handle: Any) -> None:
         callback, arguments = _called(handle, self._loop)
@@ -131,13 +136,25 @@ def _checked(
 def _asleep_with(loop: asyncio.AbstractEventLoop, pulse: Pulse) -> object | None:
     """Return the first callback that is ready while the loop's thread sleeps; None if there is none, or it is awake."""
     ready = uv.ready_queue(loop) if uv.is_uvloop(loop) else getattr(loop, "_ready", None)
-    if not ready or not pulse.asleep():
+    if not ready or not pulse.asleep() or _is_woken(loop, pulse):
         return None
     try:
         first: object = ready[0]
     except IndexError:
         return None
-    return first
+    place = defined_at(_called(first, loop)[0])
+    return None if place is not None and place.own else first
+
+
+def _is_woken(loop: asyncio.AbstractEventLoop, pulse: Pulse) -> bool:
+    """Tell whether the loop has been woken, and its thread has only not come to run again; True where nothing tells."""
+    wakeup = getattr(loop, "_ssock", None)
+    if wakeup is not None and wakeup.fileno() >= 0:
+        # What call_soon_threadsafe has written is there until the loop's thread reads it.
+        poll = select.poll()
+        poll.register(wakeup.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
+    return not pulse.thread_sleeps()
 
 
 def _called(handle: Any, loop: asyncio.AbstractEventLoop) -> tuple[object, tuple[object, ...]]:

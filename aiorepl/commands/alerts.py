@@ -43,13 +43,13 @@ add_kind(AlertArgument, arguments.Kind(str, "a number, a kind, clear, on, off or
 def alerts(
     context: Context, what: AlertArgument | None = None, kind: AlertArgument | None = None, *, top: int = 20
 ) -> AlertList | AlertDetails | AlertKinds | None:
-    """List what was noticed to go wrong, newest at the end, or show one alert in full.
+    """List what was noticed to go wrong, or show one of it in full.
 
     The same thing at the same line is one alert, which is counted. %alerts kinds tells by which rules alerts are
     raised; the values they go by are settings (%set), and %slow sets the one for slow steps.
 
     Args:
-        what: An alert's number, a kind, or one of: clear, on KIND, off KIND, kinds.
+        what: An alert's number, a kind, or one of these: clear, on KIND, off KIND, kinds.
         kind: Which kind is switched on or off; all of them if it is left out.
         top: How many are listed at most.
     """

@@ -11,6 +11,8 @@ from aiorepl.errors import LoopError
 
 __all__ = ["Host", "HostFactory", "HostListener", "LoopHost", "loop_factory"]
 
+# A loop that is stopped again and again while it is closed is given up.
+_STOPS = 100
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
@@ -207,13 +209,17 @@ class LoopHost:
     def _until(self, work: "asyncio._CoroutineLike[list[str]]") -> list[str]:
         """Run a coroutine to its end, even where tasks raise SystemExit meanwhile."""
         task = asyncio.Task(work, loop=self.loop, name="aiorepl-close")
+        # A call of stop() may be under way: that of close(), if the loop had not begun to run, and the program's.
+        stops = 0
         while not task.done():
             try:
                 self.loop.run_until_complete(task)
             except (SystemExit, KeyboardInterrupt):
                 continue
             except BaseException:
-                break
+                stops += 1
+                if self.loop.is_closed() or stops > _STOPS:
+                    break
         return task.result() if task.done() and not task.cancelled() and task.exception() is None else []
 
 

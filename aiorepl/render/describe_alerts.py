@@ -29,6 +29,8 @@ def _(value: Alert) -> tuple[Block, ...]:
     more = value.detail if value.phase == "ended" else value.cure
     if more:
         blocks.append(Lines((more,), "dim", indent=2))
+    if value.detail.startswith("Traceback"):
+        blocks.append(Lines((f"%alerts {value.number} shows the traceback.",), "dim", indent=2))
     return tuple(blocks)
 
 

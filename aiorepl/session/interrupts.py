@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Protocol
 
+from aiorepl.alerts.steps import runs_callback
 from aiorepl.interpret.host import Host
 from aiorepl.interpret.interpreter import Execution
 from aiorepl.introspect.failures import in_library, own_frame
@@ -112,7 +113,7 @@ def holder_of(host: Host) -> str:
     if task is not None:
         return task.get_name()
     while frame is not None:
-        if frame.f_code.co_name == "_run" and frame.f_code.co_filename.endswith("events.py"):
+        if runs_callback(frame):
             return "a callback"
         frame = frame.f_back
     return "something else"

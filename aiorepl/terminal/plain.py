@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import TextIO, TypeVar
 
+from aiorepl.alerts.values import Alert
 from aiorepl.interpret.daemon import in_thread
 from aiorepl.interpret.source import completeness, is_block
 from aiorepl.model import (
@@ -183,7 +184,12 @@ class PlainFrontend:
         elif isinstance(event, AlertRaised):
             from aiorepl.render.plain import draw
 
-            self._write(self._err, draw(event.alert))
+            if self._prompts:
+                self._write(self._err, draw(event.alert))
+            else:
+                # Nobody is there who could ask for more of it later.
+                assert isinstance(event.alert, Alert)
+                self._write(self._err, draw(event.alert._replace(detail="")) + event.alert.detail)
         elif isinstance(event, Insert | Edit):
             self._write(self._err, "there is no prompt here to put the text into; %run FILE runs a file\n")
 
