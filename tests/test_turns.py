@@ -9,9 +9,8 @@ from loops_elsewhere import loop_elsewhere
 from aiorepl.alerts.steps import told_since, watch_steps
 from aiorepl.alerts.turns import SlowTurn, turn_reading, utilisation, watch_turns
 
-SLOW = 0.05
-# Seconds by which a busy machine may lengthen what is measured.
-NOISE = 0.1
+# On a busy machine whatever is measured may take longer, so that limits are far from what is expected.
+SLOW = 0.3
 
 
 def spin(seconds: float) -> None:
@@ -34,11 +33,11 @@ def test_busy_and_idle_seconds_passes_and_the_longest_are_counted() -> None:
             await asyncio.sleep(0)
         after = turn_reading(loop)
         assert after is not None
-        assert 0.07 <= after.busy - before.busy < 0.07 + NOISE
-        assert 0.045 <= after.idle - before.idle < 0.05 + NOISE
-        assert after.passes - before.passes >= 11
-        assert 0.04 <= after.longest < 0.04 + NOISE
-        assert after.busy + after.idle == pytest.approx(after.time - before.time + before.busy + before.idle, abs=0.001)
+        assert after.busy - before.busy >= 0.07
+        assert after.idle - before.idle >= 0.045
+        assert after.busy + after.idle - before.busy - before.idle == pytest.approx(after.time - before.time)
+        assert after.passes - before.passes == 12
+        assert 0.04 <= after.longest <= after.busy - 0.03
         watch.end()
         assert turn_reading(loop) is None
 
@@ -50,17 +49,17 @@ def test_utilisation_is_of_the_window_and_also_of_what_goes_on_now() -> None:
         loop = asyncio.get_running_loop()
         assert utilisation(loop, 1.0) is None
         watch = watch_turns(loop, slow=None, on_slow=print)
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.3)
         idle = utilisation(loop, 0.15)
-        assert idle is not None
-        assert idle < 0.1
-        spin(0.2)
+        spin(0.3)
         busy = utilisation(loop, 0.15)
+        half = utilisation(loop, 0.6)
+        assert idle is not None
         assert busy is not None
-        assert busy > 0.9
-        half = utilisation(loop, 0.4)
         assert half is not None
-        assert 0.4 < half < 0.6
+        assert idle < 0.5
+        assert busy > 0.99
+        assert 0.45 < half < 0.9
         watch.end()
 
     asyncio.run(main())
@@ -80,7 +79,7 @@ def test_a_blocked_loop_is_busy_seen_from_another_thread() -> None:
             assert second.busy - first.busy == pytest.approx(second.time - first.time, abs=0.001)
             assert second.idle == first.idle
             assert second.longest >= 0.05
-            assert utilisation(elsewhere.loop, 0.05) == pytest.approx(1.0, abs=0.01)
+            assert utilisation(elsewhere.loop, 0.04) == pytest.approx(1.0, abs=0.01)
         watch.end()
 
 
@@ -108,13 +107,13 @@ def slow_turns(steps: "list[float]", *, measured: bool = True) -> list[SlowTurn]
 
 
 def test_a_slow_pass_of_many_short_steps_is_told() -> None:
-    (turn,) = slow_turns([0.004] * 20)
-    assert 0.08 <= turn.duration < 0.08 + NOISE
+    (turn,) = slow_turns([0.02] * 20)
+    assert turn.duration >= 0.4
     assert turn.ready >= 20
 
 
 def test_a_slow_pass_with_a_slow_step_is_not_told_again() -> None:
-    assert slow_turns([0.004] * 10 + [0.06]) == []
+    assert slow_turns([0.01] * 10 + [0.31]) == []
 
 
 def test_short_passes_are_not_told() -> None:
@@ -125,7 +124,7 @@ def test_what_is_between_two_runs_of_a_loop_is_no_pass() -> None:
     told: list[SlowTurn] = []
     loop = asyncio.new_event_loop()
     watch = watch_turns(loop, slow=SLOW, on_slow=told.append)
-    for _ in range(3):
+    for _ in range(2):
         loop.run_until_complete(asyncio.sleep(0))
         spin(SLOW)
     reading = turn_reading(loop)

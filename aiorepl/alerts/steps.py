@@ -1,9 +1,9 @@
 """How long each step of a loop takes, measured exactly.
 
 Every callback of asyncio's own loops is run by ``asyncio.events.Handle._run``. That method is replaced for the whole
-process as long as any loop is watched; when none is any more it is the original object again. Loops that nobody watches
-pay for one look into a dict. uvloop runs its callbacks itself and cannot be measured so. Times are those of
-``time.perf_counter``.
+process as long as any loop is watched; when none is any more it is the original object again. What is wanted of a loop
+is an attribute of it: no loop is kept alive, and one that nobody watches pays for the look at that attribute alone.
+uvloop runs its callbacks itself and cannot be measured so. Times are those of ``time.perf_counter``.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ import math
 import sys
 import threading
 import time
+import weakref
 from asyncio import events, format_helpers
 from collections.abc import Callable
 from time import perf_counter
@@ -72,7 +73,7 @@ class Statistics(Protocol):
 class LoopSteps:
     """What is wanted of one loop's steps: told are those of ``slow`` seconds and more, which may be infinity."""
 
-    __slots__ = ("_loop", "slow", "statistics", "thresholds", "told")
+    __slots__ = ("__weakref__", "_loop", "slow", "statistics", "thresholds", "told")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Nothing is wanted yet."""
@@ -82,13 +83,13 @@ class LoopSteps:
         self.thresholds: Thresholds[SlowStep] = Thresholds(self._changed)
         # Runs the handles that are asyncio's own, if it is there.
         self.statistics: Statistics | None = None
-        self._loop = loop
+        self._loop = weakref.ref(loop)
 
     def ended(self, callback: object, started: float, ended: float) -> None:
         """Tell of a step that took at least ``slow``; nothing is raised."""
         duration = ended - started
         self.told.append((started, duration))
-        self.thresholds.tell(lambda: _describe(self._loop, callback, started, duration), duration)
+        self.thresholds.tell(lambda: _describe(self._loop(), callback, started, duration), duration)
 
     def _changed(self, least: float | None) -> None:
         self.slow = math.inf if least is None else least
@@ -96,19 +97,35 @@ class LoopSteps:
 
     def renew(self) -> None:
         """Have the loop measured if anything is wanted of it, and only then."""
+        loop: Any = self._loop()
+        if loop is None:
+            return
         with LOCK:
-            if self.thresholds or self.statistics is not None:
-                _watched[self._loop] = self
+            if supports(loop) and (self.thresholds or self.statistics is not None):
                 _install()
-            elif _watched.get(self._loop) is self:
-                del _watched[self._loop]
-                if not _watched:
-                    _uninstall()
+                loop._aiorepl_steps = self
+                _watched.setdefault(id(loop), weakref.ref(loop, _gone(id(loop))))
+            elif getattr(loop, "_aiorepl_steps", None) is self:
+                del loop._aiorepl_steps
+                _forget(id(loop))
 
 
 # Held while it is decided what is measured; a signal handler may come back to it.
 LOCK = threading.RLock()
-_watched: dict[asyncio.AbstractEventLoop, LoopSteps] = {}
+# The loops that are, by id.
+_watched: dict[int, "weakref.ref[asyncio.AbstractEventLoop]"] = {}
+
+
+def _gone(key: int) -> Callable[[object], None]:
+    return lambda reference: _forget(key)
+
+
+def _forget(key: int) -> None:
+    """A loop is watched no more, or is no more."""
+    with LOCK:
+        _watched.pop(key, None)
+        if not _watched:
+            _uninstall()
 
 
 def supports(loop: asyncio.AbstractEventLoop) -> bool:
@@ -124,24 +141,19 @@ def watch_steps(
     May be called from any thread, and more than once for a loop. Nothing comes of a loop that is not supported. If
     ``on_slow`` fails, that is logged, and it is not called any more.
     """
-    if not supports(loop):
-        return Thresholds[SlowStep](lambda least: None).add(slow, on_slow)
     with LOCK:
         return steps_of(loop).thresholds.add(slow, on_slow)
 
 
 def told_since(loop: asyncio.AbstractEventLoop, time: float, slow: float = 0.0) -> bool:
     """Tell whether a step was reported that began at this time or later and took so long; on the loop's thread."""
-    steps = _watched.get(loop)
+    steps = getattr(loop, "_aiorepl_steps", None)
     return steps is not None and any(started >= time and duration >= slow for started, duration in steps.told)
 
 
 def steps_of(loop: asyncio.AbstractEventLoop) -> LoopSteps:
     """Return what is wanted of a loop's steps, which may be nothing yet; for who holds the ``LOCK``."""
-    # Nothing is kept for a loop that somebody has closed meanwhile.
-    for closed in [other for other in _watched if other.is_closed()]:
-        del _watched[closed]
-    return _watched.get(loop) or LoopSteps(loop)
+    return getattr(loop, "_aiorepl_steps", None) or LoopSteps(loop)
 
 
 def original_run() -> Callable[[asyncio.Handle], None]:
@@ -171,8 +183,13 @@ def report_exception(handle: Any, error: BaseException) -> None:
 
 def _run_here(self: Any) -> None:
     """What ``Handle._run`` does, flattened, which saves more time than the measurement takes."""
-    steps = _watched.get(self._loop)
-    if steps is None:
+    try:
+        steps = self._loop._aiorepl_steps
+    except AttributeError:
+        # A loop that has nothing of asyncio's own.
+        return _original(self)
+    # None if nobody watches; of a mock it may be anything.
+    if type(steps) is not LoopSteps:
         return _original(self)
     if steps.statistics is not None:
         return steps.statistics.run(self)
@@ -199,8 +216,13 @@ def _run_here(self: Any) -> None:
 
 def _run_around(self: Any) -> None:
     """The same around an original that is not asyncio's, or not known."""
-    steps = _watched.get(self._loop)
-    if steps is None:
+    try:
+        steps = self._loop._aiorepl_steps
+    except AttributeError:
+        # A loop that has nothing of asyncio's own.
+        return _original(self)
+    # None if nobody watches; of a mock it may be anything.
+    if type(steps) is not LoopSteps:
         return _original(self)
     if steps.statistics is not None:
         return steps.statistics.run(self)
@@ -230,6 +252,7 @@ _original: Callable[[Any], None] = events.Handle._run
 def _install() -> None:
     """Replace ``Handle._run``, unless it is ours, or another one has been put around ours meanwhile."""
     global _original, _installed
+    asyncio.BaseEventLoop._aiorepl_steps = None  # type: ignore[attr-defined]
     current = events.Handle._run
     if current in _OURS or (_installed and current is not _original and not _is_asyncios(current)):
         return
@@ -241,6 +264,8 @@ def _install() -> None:
 def _uninstall() -> None:
     """Put the original back; if another one has been put around ours, it stays, and does nothing."""
     global _installed
+    if hasattr(asyncio.BaseEventLoop, "_aiorepl_steps"):
+        del asyncio.BaseEventLoop._aiorepl_steps
     if events.Handle._run in _OURS:
         events.Handle._run = _original  # type: ignore[method-assign,assignment]
         _installed = False
@@ -250,7 +275,7 @@ def _uninstall() -> None:
 _installed = False
 
 
-def _describe(loop: asyncio.AbstractEventLoop, callback: object, started: float, duration: float) -> SlowStep:
+def _describe(loop: asyncio.AbstractEventLoop | None, callback: object, started: float, duration: float) -> SlowStep:
     # Loaded when there is something to tell.
     from aiorepl.introspect.book import BOOK
     from aiorepl.introspect.callbacks import callback_name, defined_at, stepped_task
@@ -268,7 +293,7 @@ def _describe(loop: asyncio.AbstractEventLoop, callback: object, started: float,
         defined=definition(coroutine.cr_code) if isinstance(coroutine, CoroutineType) else step.defined,
         stack=() if task.done() else Places().stack(links(coroutine)),
         ended=task.done(),
-        first=_is_first(BOOK.entry(task).made, begun_before(loop)),
+        first=_is_first(BOOK.entry(task).made, None if loop is None else begun_before(loop)),
     )
 
 

@@ -8,10 +8,14 @@ import asyncio
 import collections
 import itertools
 import math
-from collections.abc import Callable
+import selectors
+import threading
+import weakref
+from collections.abc import Callable, Sized
 from time import perf_counter
 from typing import Any, NamedTuple
 
+from aiorepl.alerts.replacing import replace_method
 from aiorepl.alerts.thresholds import Threshold, Thresholds
 from aiorepl.introspect.own_loops import OWN_LOOPS
 
@@ -69,16 +73,17 @@ def watch_turns(
         on_slow: If it fails, that is logged, and it is not called any more.
         excused: Tells whether a step that began at this time or later has been reported: the pass is not, then.
     """
-    _forget_closed()
-    turns = _turns.get(loop)
-    if turns is None:
-        turns = _turns[loop] = _Turns(loop)
-    return turns.thresholds.add(slow, lambda turn: None if excused(turn.started) else on_slow(turn))
+    with LOCK:
+        turns = _of(loop)
+        if turns is None:
+            turns = _Turns(loop)
+            _turns[loop] = weakref.ref(turns)
+        return turns.thresholds.add(slow, lambda turn: None if excused(turn.started) else on_slow(turn))
 
 
 def turn_reading(loop: asyncio.AbstractEventLoop) -> TurnReading | None:
     """Return what was measured of a loop; from any thread. None if nothing was."""
-    turns = _turns.get(loop)
+    turns = _of(loop)
     return turns.reading() if turns is not None else None
 
 
@@ -87,7 +92,7 @@ def utilisation(loop: asyncio.AbstractEventLoop, window: float) -> float | None:
 
     Where it has been measured for less than that, of those; None if it has not. From any thread.
     """
-    turns = _turns.get(loop)
+    turns = _of(loop)
     return turns.utilisation(window) if turns is not None else None
 
 
@@ -97,17 +102,20 @@ def begun_before(loop: asyncio.AbstractEventLoop) -> float | None:
     A task that was made later than that is in its first step now, if it is in any: what a pass schedules is run by the
     next one. None if this is not known.
     """
-    turns = _turns.get(loop)
+    turns = _of(loop)
     return turns.before if turns is not None else None
 
 
-_turns: dict[asyncio.AbstractEventLoop, "_Turns"] = {}
+# Held while it is decided what is measured.
+LOCK = threading.RLock()
+# By loop. It is the loop, through its selector, that keeps its measurement, and not the other way round.
+_turns: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[_Turns]]" = weakref.WeakKeyDictionary()
 
 
-def _forget_closed() -> None:
-    """Nothing is kept for a loop that somebody has closed meanwhile."""
-    for loop in [loop for loop in _turns if loop.is_closed()]:
-        _turns.pop(loop)
+def _of(loop: asyncio.AbstractEventLoop) -> "_Turns | None":
+    reference = _turns.get(loop)
+    turns = reference() if reference is not None else None
+    return turns if turns is not None and turns.thresholds else None
 
 
 class _Turns:
@@ -122,11 +130,10 @@ class _Turns:
         self._state: _State = (now, "nothing", 0.0, 0.0, 0, 0.0)
         self._marks: collections.deque[tuple[float, float]] = collections.deque([(now, 0.0)], maxlen=_MARKS)
         self._next_mark = now + _MARK
-        self._loop: Any = loop
         self._slow = math.inf
         self._ready = 0
         self._undo: list[Callable[[], None]] = []
-        self._install()
+        self._install(loop)
 
     def reading(self) -> TurnReading | None:
         if not self._undo:
@@ -160,28 +167,33 @@ class _Turns:
 
     def _changed(self, least: float | None) -> None:
         self._slow = math.inf if least is None else least
-        if least is None and _turns.get(self._loop) is self:
-            del _turns[self._loop]
+        if least is None:
             for undo in self._undo:
                 undo()
 
-    def _install(self) -> None:
-        selector: Any = getattr(self._loop, "_selector", None)
-        if self._loop in OWN_LOOPS or not hasattr(selector, "select") or not hasattr(self._loop, "_ready"):
+    def _install(self, loop: Any) -> None:
+        selector: Any = getattr(loop, "_selector", None)
+        # On Windows there may be a proactor in its place.
+        kinds = (selectors.BaseSelector, getattr(asyncio, "IocpProactor", ()))
+        if loop in OWN_LOOPS or not isinstance(selector, kinds):
             return
-        _replace(selector, "select", self._measured(selector.select), self._undo)
-        track = getattr(self._loop, "_set_coroutine_origin_tracking", None)
+        self._undo.append(replace_method(selector, "select", self._measured(selector.select, loop._ready)))
+        track = getattr(loop, "_set_coroutine_origin_tracking", None)
         if track is not None:
-            # Called at the beginning and at the end of each run, and for debug mode in between.
-            def tracked(enabled: bool) -> None:
-                track(enabled)
-                if not self._loop.is_running():
-                    self._stop(perf_counter())
+            self._undo.append(replace_method(loop, track.__name__, self._tracked(track, loop)))
 
-            _replace(self._loop, "_set_coroutine_origin_tracking", tracked, self._undo)
+    def _tracked(self, track: Callable[[bool], None], loop: asyncio.AbstractEventLoop) -> Any:
+        """What a loop calls at the beginning and at the end of each run, and for debug mode in between."""
 
-    def _measured(self, select: Callable[..., Any]) -> Callable[..., Any]:
-        ready = self._loop._ready
+        def tracked(enabled: bool) -> None:
+            track(enabled)
+            if not loop.is_running():
+                self._stop(perf_counter())
+
+        return tracked
+
+    def _measured(self, select: Callable[..., Any], ready: Sized) -> Any:
+        """What a loop asks for what is ready."""
 
         def measured(timeout: float | None = None) -> Any:
             now = perf_counter()
@@ -205,7 +217,7 @@ class _Turns:
                 end = perf_counter()
                 self._state = (end, "work", busy, idle + end - now, passes, longest)
                 self.before, self._began = self._began, end
-                self._ready = len(ready) + len(found or ())
+                self._ready = len(ready) + (len(found) if type(found) is list else 0)
                 if end >= self._next_mark:
                     self._mark(end, busy)
 
@@ -237,19 +249,3 @@ def _at(marks: list[tuple[float, float]], time: float) -> float:
         if start <= time <= end and end > start:
             return before + (after - before) * (time - start) / (end - start)
     return marks[-1][1]
-
-
-def _replace(owner: Any, name: str, value: object, undo: list[Callable[[], None]]) -> None:
-    """Set an attribute of one object, and note how to take it away unless another one has been set since."""
-    before = vars(owner).get(name)
-    setattr(owner, name, value)
-
-    def restore() -> None:
-        if vars(owner).get(name) is not value:
-            return
-        if before is None:
-            delattr(owner, name)
-        else:
-            setattr(owner, name, before)
-
-    undo.append(restore)
