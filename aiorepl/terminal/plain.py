@@ -23,6 +23,7 @@ from aiorepl.model import (
     Failure,
     Insert,
     Leave,
+    Logged,
     Notice,
     Outcome,
     Output,
@@ -180,10 +181,10 @@ class PlainFrontend:
             from aiorepl.render.plain import draw
 
             self._write(self._out, draw(event.value))
-        elif isinstance(event, AlertRaised):
+        elif isinstance(event, AlertRaised | Logged):
             from aiorepl.render.plain import draw
 
-            self._write(self._err, draw(event.alert))
+            self._write(self._err, draw(event.alert if isinstance(event, AlertRaised) else event))
         elif isinstance(event, Insert | Edit):
             self._write(self._err, "there is no prompt here to put the text into; %run FILE runs a file\n")
 
