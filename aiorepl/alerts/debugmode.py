@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import os
 import sys
 import time
@@ -59,6 +60,7 @@ class Price(NamedTuple):
 def in_debug_mode(factory: LoopFactory) -> LoopFactory:
     """Return what makes the same loops in debug mode, as ``asyncio.run(debug=True)`` does."""
 
+    @functools.wraps(factory)
     def make() -> asyncio.AbstractEventLoop:
         loop = factory()
         if isinstance(loop, asyncio.AbstractEventLoop):

@@ -1,9 +1,11 @@
-"""What asyncio's debug mode logs of slow callbacks becomes an alert; every other record goes where it went."""
+"""What asyncio logs, as far as alerts tell of it: it is not told twice. Every other record goes where it went."""
 
 import asyncio
+import contextlib
 import logging
 import re
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from time import perf_counter
 
@@ -11,7 +13,7 @@ from aiorepl.alerts.places import frame_at
 from aiorepl.alerts.steps import SlowStep
 from aiorepl.introspect.chain import bounded
 
-__all__ = ["ALERTED", "LogWatch", "handlers_of", "on_screen", "read_step"]
+__all__ = ["ALERTED", "LogWatch", "handlers_of", "on_screen", "read_step", "told"]
 
 # An attribute of a record that has become an alert, or is told by one.
 ALERTED = "aiorepl_alerted"
@@ -22,6 +24,9 @@ _TASK = re.compile(
     rf"<Task \w+ name='(?P<name>.*?)' coro=<(?P<coroutine>[^>]+?)\(?\)? (?:.*?, )?(?P<how>running|defined) at {_PLACE}"
 )
 _HANDLE = re.compile(r"<\w*Handle (?:when=\S+ )?(?P<callback>.+?)(?: at \S+:\d+)?(?: created at .*)?>", re.DOTALL)
+
+
+_TOLD = threading.local()
 
 
 class LogWatch:
@@ -62,11 +67,24 @@ class LogWatch:
         return False
 
     def _becomes_alert(self, record: logging.LogRecord) -> bool:
+        if getattr(_TOLD, "now", False):
+            return True
         loop = asyncio._get_running_loop()
         if loop is None or not isinstance(record.args, tuple) or not _SLOW.fullmatch(str(record.msg)):
             return False
         what, duration = record.args
         return isinstance(duration, float) and self._slow(loop, read_step(str(what), duration))
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Whatever asyncio's logger is given meanwhile, on this thread, is what an alert tells."""
+    before = getattr(_TOLD, "now", False)
+    _TOLD.now = True
+    try:
+        yield
+    finally:
+        _TOLD.now = before
 
 
 def read_step(handle: str, duration: float) -> SlowStep:

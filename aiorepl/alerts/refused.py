@@ -89,7 +89,7 @@ class RefusalWatch:
         self._report(
             Alert(
                 "non-threadsafe",
-                f"{name} was called in thread {thread}, not the loop's: debug mode refuses that with a RuntimeError",
+                f"{name} was called in thread {thread}, not the loop's: a RuntimeError in debug mode",
                 where=where,
                 source=line_text(where),
                 loop=number_of(self._loop),

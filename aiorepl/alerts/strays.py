@@ -115,7 +115,9 @@ def _checked(
     inner: Any = getattr(loop, name)
 
     def checked(*arguments: Any, **options: Any) -> Any:
-        if asyncio._get_running_loop() is not loop and thread_of(loop) not in (None, threading.get_ident()):
+        elsewhere = asyncio._get_running_loop() is not loop and thread_of(loop) not in (None, threading.get_ident())
+        # In debug mode asyncio's own loops refuse it, which is told instead.
+        if elsewhere and not (loop.get_debug() and not uv.is_uvloop(loop)):
             stray(name, caller())
         return inner(*arguments, **options)
 

@@ -82,7 +82,7 @@ def _switched(value: values.DebugInfo) -> str:
 def _rows(value: values.DebugInfo) -> Iterator[tuple[str, str]]:
     yield "price", _price(value)
     yield "slow callbacks", f"{_threshold(value.slow)}; %slow changes it"
-    yield "origins", "–" if value.origins is None else f"{_calls(value.origins)} of where a coroutine was made"
+    yield "origin tracking", "–" if value.origins is None else _frames(value.origins)
 
 
 def _price(value: values.DebugInfo) -> str:
@@ -98,8 +98,8 @@ def _threshold(slow: float | None) -> str:
     return "none" if math.isinf(slow) else f"{seconds(slow)} and more"
 
 
-def _calls(depth: int) -> str:
-    return "nothing" if not depth else "1 call" if depth == 1 else f"{depth} calls"
+def _frames(depth: int) -> str:
+    return f"{depth} {'frame' if depth == 1 else 'frames'} of where a coroutine was made" if depth else "off"
 
 
 @describe.register
