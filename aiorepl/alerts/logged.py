@@ -19,11 +19,11 @@ __all__ = ["ALERTED", "LogWatch", "handlers_of", "on_screen", "read_step", "told
 ALERTED = "aiorepl_alerted"
 
 _SLOW = re.compile(r"Executing %s took %\.\d+f seconds")
-_PLACE = r"(?P<file>[^\n]+?):(?P<line>\d+)>"
 _TASK = re.compile(
-    rf"<Task \w+ name='(?P<name>.*?)' coro=<(?P<coroutine>[^>]+?)\(?\)? (?:.*?, )?(?P<how>running|defined) at {_PLACE}"
+    r"<\w+ \w+ name='(?P<name>.*?)' coro=<(?P<coroutine>.+?)(?:\(\))? (?:\w+, )?(?P<how>running|defined)"
+    r" at (?P<file>[^\n]+?):(?P<line>\d+)>"
 )
-_HANDLE = re.compile(r"<\w*Handle (?:when=\S+ )?(?P<callback>.+?)(?: at \S+:\d+)?(?: created at .*)?>", re.DOTALL)
+_HANDLE = re.compile(r"<\w*Handle (?:when=\S+ )?(?P<callback>.+?)(?=\(| at | created at |>$)")
 
 
 _TOLD = threading.local()
@@ -95,7 +95,7 @@ def read_step(handle: str, duration: float) -> SlowStep:
         step = step._replace(name=bounded(task["name"]), coroutine=bounded(task["coroutine"]))
         return step._replace(stack=(where,)) if task["how"] == "running" else step._replace(defined=where, ended=True)
     if found := _HANDLE.match(handle):
-        return step._replace(callback=bounded(found["callback"].removesuffix("()")))
+        return step._replace(callback=bounded(found["callback"]))
     return step
 
 

@@ -72,11 +72,15 @@ class RefusalWatch:
     def _telling(self, method: Any) -> Any:
         def told(*arguments: Any, **options: Any) -> Any:
             try:
-                return method(*arguments, **options)
+                handle = method(*arguments, **options)
             except RuntimeError as error:
                 if str(error).startswith(_REFUSED):
                     self._tell(sys._getframe(1))
                 raise
+            # A handle remembers the calls that made it, and this one is not the program's.
+            if source := getattr(handle, "_source_traceback", None):
+                del source[-1]
+            return handle
 
         return told
 
@@ -105,12 +109,15 @@ def thread_safe(call: ast.Call | None) -> str:
     if call is None:
         return "loop.call_soon_threadsafe(...)"
     name = ast.unparse(call.func)
-    arguments = [ast.unparse(argument) for argument in (*call.args, *(keyword.value for keyword in call.keywords))]
+    arguments = list(map(ast.unparse, call.args))
+    keywords = [ast.unparse(keyword) for keyword in call.keywords]
     if name.rpartition(".")[2] in ("create_task", "ensure_future"):
         return bounded(f"asyncio.run_coroutine_threadsafe({arguments[0] if arguments else '...'}, loop)")
     if name.endswith("call_soon"):
-        return bounded(f"{name}_threadsafe({', '.join(arguments)})")
+        return bounded(f"{name}_threadsafe({', '.join([*arguments, *keywords])})")
     loop = name.rpartition(".")[0] if name.endswith((".call_later", ".call_at")) else "loop"
+    if keywords:
+        return bounded(f"{loop}.call_soon_threadsafe(lambda: {ast.unparse(call)})")
     return bounded(f"{loop}.call_soon_threadsafe({', '.join([name, *arguments])})")
 
 

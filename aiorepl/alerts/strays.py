@@ -119,7 +119,11 @@ def _checked(
         # In debug mode asyncio's own loops refuse it, which is told instead.
         if elsewhere and not (loop.get_debug() and not uv.is_uvloop(loop)):
             stray(name, caller())
-        return inner(*arguments, **options)
+        timer = inner(*arguments, **options)
+        # In debug mode a timer remembers the calls that made it, and this one is not the program's.
+        if source := getattr(timer, "_source_traceback", None):
+            del source[-1]
+        return timer
 
     setattr(loop, name, checked)
 

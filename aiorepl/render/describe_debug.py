@@ -52,7 +52,7 @@ def _(value: values.DebugInfo) -> tuple[Block, ...]:
         (_WAYS["command"], _switched(value)),
     )
     return (
-        Rule(f"loop {value.loop}: debug mode is {_state(value)}"),
+        Lines((f"loop {value.loop}: debug mode is {_state(value)}",), "bold"),
         Table(_LABELLED, tuple(_rows(value))),
         Lines(("",)),
         Rule("who asks for it"),
