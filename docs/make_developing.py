@@ -2,9 +2,9 @@
 
     python docs/make_developing.py
 
-In ``docs/developing.md`` each block that begins with a prompt is typed, from the page's top to its end in one session, and
-what stands below each cell there is replaced by what is shown now. Before a block, a comment can name the alerts that are
-waited for after its last cell, as ``<!-- waits for: blocking-call ended -->``.
+In ``docs/developing.md`` each block that begins with a prompt is typed, from the page's top to its end in one session,
+and what stands below each cell there is replaced by what is shown now. Before a block, a comment can name the alerts
+that are waited for after its last cell, as ``<!-- waits for: blocking-call ended -->``.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from alerting import Watched, watched  # noqa: E402
 from command_session import new_session  # noqa: E402
+from sessions import PATIENCE  # noqa: E402
 
 from aiorepl.alerts.values import Alert  # noqa: E402
 from aiorepl.introspect.own_loops import mark_own  # noqa: E402
@@ -35,6 +36,9 @@ CONTINUED = "... "
 BLOCK = re.compile(r"(?ms)^(?:<!-- waits for: (?P<alerts>.*?) -->\n)?```text\n(?P<cells>>>> .*?)^```$")
 
 Factory = Callable[[], asyncio.AbstractEventLoop]
+
+# Seconds for which a person reads an alert; more of them in a second would not all be shown.
+_READING = 0.4
 
 # Only what the page is about is told of, and a failed task after a shorter time than a person would be patient for.
 SETTINGS: dict[str, object] = {"lag": 0.0, "saturation": 0.0, "look": 0.0, "slow": 0.2, "unretrieved": 0.2}
@@ -97,11 +101,15 @@ class _Screen:
 
     async def rest(self, alerts: str) -> str:
         """Wait for these alerts, and return what has been shown since."""
-        for kind, *phase in map(str.split, alerts.split(", ") if alerts else ()):
-            while not self._came(kind, *phase):
-                await self._watch.talk.news()
-        # What is printed late, and what is told late.
-        await self._watch.looked()
+        async with asyncio.timeout(PATIENCE):
+            for kind, *phase in map(str.split, alerts.split(", ") if alerts else ()):
+                while not self._came(kind, *phase):
+                    await self._watch.talk.news()
+        if alerts:
+            await asyncio.sleep(_READING)
+        else:
+            # What nobody waits for may be told late.
+            await self._watch.looked(5)
         shown = self._print() + self._announced()
         self._begun = self._shown
         return shown
