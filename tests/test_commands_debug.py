@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from alerting import watched
 from app_session import App, converse_with, running_app
 from command_session import Typed, new_session, type_lines
 from processes import ROOT, Home, run
@@ -107,22 +108,22 @@ def test_another_switch_ends_the_time() -> None:
 
 
 def test_a_thousand_switches_at_the_prompt() -> None:
-    async def script(talk: Conversation) -> None:
-        await talk.type(
-            "got = []\nasync def tick():\n    while True:\n        got.append(len(got)); await asyncio.sleep(0)"
-        )
-        await talk.type("ticking = asyncio.create_task(tick())")
-        for _ in range(500):
-            await talk.type("%debug on")
-            await talk.type("%debug off")
-        assert texts(await talk.type("ticking.cancel()\ngot == list(range(len(got))), len(got) > 1000")) == [
-            "(True, True)"
-        ]
-        assert texts(await talk.type(DEPTH))[0] in SHALLOW
-        assert not talk.session.host.loop.get_debug()
-        assert talk.announced == []
+    async def script() -> None:
+        # However slow the machine is.
+        async with watched(slow=20.0, lag=0.0, saturation=0.0, look=0.0, spinning=0.0) as watch:
+            await watch.type(
+                "got = []\nasync def tick():\n    while True:\n        got.append(len(got)); await asyncio.sleep(0)",
+                "ticking = asyncio.create_task(tick())",
+            )
+            for _ in range(500):
+                await watch.type("%debug on", "%debug off")
+            whole = await watch.type("ticking.cancel()\ngot == list(range(len(got))), len(got) > 1000")
+            assert texts(whole) == ["(True, True)"]
+            assert texts(await watch.type(DEPTH))[0] in SHALLOW
+            assert not watch.session.host.loop.get_debug()
+            assert watch.talk.announced == []
 
-    converse(script)
+    asyncio.run(script())
 
 
 def test_a_cell_may_ask_and_switch() -> None:
