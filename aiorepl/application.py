@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from aiorepl import __version__
+from aiorepl.alerts.debugmode import in_debug_mode
 from aiorepl.errors import AioreplError
 from aiorepl.interpret.host import LoopHost, loop_factory
 from aiorepl.interpret.interpreter import Interpreter, Represent
@@ -99,6 +100,8 @@ class Application:
         """
         program = self._read_program()
         factory = loop_factory(self._options.loop)
+        if self._options.debug:
+            factory = in_debug_mode(factory)
         silence_checks()
         install_leavers()
         main = make_main()

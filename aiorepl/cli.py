@@ -72,7 +72,7 @@ def _python_options(arguments: list[str]) -> tuple[list[str], list[str]]:
             count = 1 if len(option) > 2 else 2
             python += rest[:count]
             del rest[:count]
-        elif option in ("-q", "-i", "--main-loop"):
+        elif option in ("-q", "-i", "--main-loop", "--debug"):
             kept.append(rest.pop(0))
         else:
             break
@@ -113,6 +113,7 @@ def _parser() -> "ArgumentParser":
     parser.add_argument("-i", dest="interactive", action="store_true", help="stay at a prompt afterwards")
     parser.add_argument("-q", dest="quiet", action="store_true", help="no banner")
     parser.add_argument("--main-loop", action="store_true", help="the loop in the main thread, the prompt beside it")
+    parser.add_argument("--debug", action="store_true", help="asyncio's debug mode, as asyncio.run(..., debug=True)")
     parser.add_argument("--loop", default="asyncio", metavar="LOOP", help="asyncio, uvloop, or module:factory")
     parser.add_argument("-V", "--version", action="version", version=f"aiorepl {__version__}")
     add_settings(parser)

@@ -17,6 +17,7 @@ __all__ = [
     "Failure",
     "Insert",
     "Leave",
+    "Logged",
     "Notice",
     "Output",
     "Progress",
@@ -84,6 +85,19 @@ class AlertRaised(NamedTuple):
     alert: object
 
 
+class Logged(NamedTuple):
+    """A record of a logger, which the person has asked for.
+
+    ``level`` is the number that ``logging`` goes by, ``name`` what it is called. ``text`` is the message, on as many
+    lines as that has, and below it the traceback that came with it.
+    """
+
+    logger: str
+    level: int
+    name: str
+    text: str
+
+
 class Insert(NamedTuple):
     """Text that the frontend puts into the next prompt, to be edited and run by the person."""
 
@@ -126,7 +140,19 @@ class Done(NamedTuple):
 
 
 Event = (
-    Output | Result | Failure | Notice | Answer | AlertRaised | Insert | Edit | Progress | SettingChanged | Leave | Done
+    Output
+    | Result
+    | Failure
+    | Notice
+    | Answer
+    | AlertRaised
+    | Logged
+    | Insert
+    | Edit
+    | Progress
+    | SettingChanged
+    | Leave
+    | Done
 )
 
 

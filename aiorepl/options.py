@@ -20,6 +20,7 @@ class Options(NamedTuple):
     interactive: bool = False
     quiet: bool = False
     main_loop: bool = False
+    debug: bool = False
     loop: str = "asyncio"
     settings: Mapping[str, str] = {}
 

@@ -105,6 +105,10 @@ class BlockWatch:
         """Take a step that was measured and was too slow; which has ended just now."""
         self._ended.append(step)
 
+    def step_logged(self, step: SlowStep) -> None:
+        """Take a step that debug mode found slow by its own threshold, and of which nothing has been told."""
+        self._ended.append(step)
+
     def turn_ended(self, turn: SlowTurn) -> None:
         """Take a pass of the loop that was too slow, though no step of it was."""
         self._turns.append(turn)
@@ -131,6 +135,9 @@ class BlockWatch:
         self._sent = self._pulse.sent
         lag = self._pulse.last_lag
         if self.exact or lag < rules.slow or not blocks or any(block.alert or block.is_cell for block in blocks):
+            return
+        if any(_is_of(step, block) for step in self._ended for block in blocks):
+            # In debug mode uvloop measures its steps: told with those.
             return
         if len(blocks) > 1:
             self._report(self._slow_turn("callbacks", lag, sampled=True), number_of(self._loop))
@@ -200,10 +207,10 @@ class BlockWatch:
         while self._ended and self._block is None:
             step = self._ended.popleft()
             # A cell's own step is told with the cell, by a hint.
-            if step.duration < rules.slow or step.coroutine.startswith(_CELL):
+            if step.coroutine.startswith(_CELL):
                 continue
-            name = f"{step.name} ({step.coroutine})"
-            what = f"a step of {name} was slow" if step.task is not None else f"the callback {step.callback} was slow"
+            name = _step_words(step)
+            what = f"a step of {name} was slow" if step.coroutine else f"{name} was slow"
             alert = self._slow_step(what, _where(step), step.task, step.duration, sampled=False)
             self._report(alert, None)
             self._tell_of_first(name, step.first, step.duration, alert, rules)
@@ -273,7 +280,7 @@ class BlockWatch:
         where = _where(step) if step is not None else None
         name = "a call into C"
         if step is not None:
-            name = f"{step.name} ({step.coroutine})" if step.task is not None else f"the callback {step.callback}"
+            name = _step_words(step)
         self._report(
             Alert(
                 "blocked-loop",
@@ -288,6 +295,10 @@ class BlockWatch:
             ),
             None,
         )
+
+
+def _step_words(step: SlowStep) -> str:
+    return f"{step.name} ({step.coroutine})" if step.coroutine else f"the callback {step.callback}"
 
 
 def waiting_behind(loop: asyncio.AbstractEventLoop) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aiorepl.alerts.blocked import Report
+from aiorepl.alerts.origins import creation
 from aiorepl.alerts.places import frame_at, line_text, where_words
 from aiorepl.alerts.values import Alert, Rules
 from aiorepl.introspect.book import BOOK, Entry
@@ -102,7 +103,7 @@ class TaskWatch:
                 task=BOOK.number_of(task),
                 loop=number_of(self._loop),
                 cure=f"Await the task, or put it into a TaskGroup{origin_words(task)}.",
-                detail=failure.text,
+                detail=failure.text + creation(task),
             ),
             (type(error).__name__, where, getattr(coroutine_of(task), "__qualname__", "")),
         )

@@ -7,6 +7,8 @@ from typing import Any
 
 from aiorepl.alerts.blocked import Report
 from aiorepl.alerts.endings import origin_words, raised_at, task_name
+from aiorepl.alerts.logged import told
+from aiorepl.alerts.origins import creation
 from aiorepl.alerts.places import frame_at, line_text
 from aiorepl.alerts.values import Alert, Kind
 from aiorepl.introspect import uv
@@ -60,10 +62,11 @@ class HandlerWatch:
             self._pass_on(loop, context)
 
     def _pass_on(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        if self._previous is not None:
-            self._previous(loop, context)
-        elif not self._quiet or logging.getLogger("asyncio").hasHandlers():
-            loop.default_exception_handler(context)
+        with told():
+            if self._previous is not None:
+                self._previous(loop, context)
+            elif not self._quiet or logging.getLogger("asyncio").hasHandlers():
+                loop.default_exception_handler(context)
 
     def _tell(self, context: dict[str, Any]) -> None:
         error = context.get("exception")
@@ -101,7 +104,7 @@ class HandlerWatch:
                 task=_number(subject) if isinstance(subject, asyncio.Task) else None,
                 loop=number_of(self._loop),
                 cure=f"{_CURES[kind]}{made}.",
-                detail=failure.text if failure is not None else "",
+                detail=(failure.text if failure is not None else "") + creation(subject or handle),
             ),
             (where, type(error).__name__) if where is not None else what,
         )

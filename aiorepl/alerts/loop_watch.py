@@ -15,6 +15,7 @@ from aiorepl.alerts.handler import HandlerWatch
 from aiorepl.alerts.lag import LagWatch
 from aiorepl.alerts.looks import Looks
 from aiorepl.alerts.pulse import Pulse
+from aiorepl.alerts.refused import RefusalWatch
 from aiorepl.alerts.steps import SlowStep, supports, told_since, watch_steps
 from aiorepl.alerts.strays import StrayWatch
 from aiorepl.alerts.thresholds import Threshold
@@ -27,6 +28,8 @@ __all__ = ["LoopWatch"]
 _SELDOM = 4
 # Frames of a coroutine's origin: one names the line, and costs a fraction of the ten of debug mode.
 _ORIGIN = 1
+# Seconds between two clocks' views of when a step began.
+_SLACK = 0.001
 
 
 class LoopWatch:
@@ -49,6 +52,7 @@ class LoopWatch:
         self.blocks = BlockWatch(loop, self.pulse, enter, revise)
         self.tasks = TaskWatch(loop, enter)
         self.strays = StrayWatch(loop, self.pulse, found)
+        self.refused = RefusalWatch(loop, found)
         self.handler = HandlerWatch(loop, found, quiet=quiet)
         self.births = Births(loop, self.tasks.add, self.strays.created)
         self.generators = GeneratorWatch(loop, found)
@@ -94,6 +98,16 @@ class LoopWatch:
             if self._ticks % _SELDOM == 0:
                 self.tasks.tick(rules)
 
+    def slow_logged(self, step: SlowStep) -> bool:
+        """Take a step that debug mode found slow, on the loop's thread; False if no alert tells of it."""
+        rules = self._rules()
+        if not rules.slow:
+            return False
+        # What was measured has been told; its duration may differ by the time that the measurement took.
+        if not told_since(self.loop, step.started - _SLACK):
+            self.blocks.step_logged(step)
+        return True
+
     def close(self) -> None:
         """Leave the loop as it was found; any thread may call, and what belongs to the loop's thread is done there."""
         self.looks.stop()
@@ -102,6 +116,7 @@ class LoopWatch:
         self._turns.end()
         self.births.undo()
         self.strays.undo()
+        self.refused.undo()
         self.handler.undo()
         with self._looking:
             self.tasks.tick(self._rules(), last=True)
@@ -123,5 +138,10 @@ class LoopWatch:
 
     def _release(self) -> None:
         self.generators.undo()
-        if self._origins and sys.get_coroutine_origin_tracking_depth() == _ORIGIN:
+        if not self._origins:
+            return
+        if sys.get_coroutine_origin_tracking_depth() == _ORIGIN:
             sys.set_coroutine_origin_tracking_depth(0)
+        elif getattr(self.loop, "_coroutine_origin_tracking_saved_depth", None) == _ORIGIN:
+            # In debug mode, which would bring it back when it ends.
+            self.loop._coroutine_origin_tracking_saved_depth = 0  # type: ignore[attr-defined]

@@ -132,7 +132,10 @@ class Pulse:
     def asleep(self) -> bool:
         """Tell whether the loop's thread is seen to wait for something to do."""
         frame = self._frame()
-        return frame is not None and self._is_idle(frame)
+        if frame is None or not self._is_idle(frame):
+            return False
+        # With a timeout of 0 it only looks what is ready, and waits for nothing but the GIL.
+        return frame.f_code is self._base or frame.f_locals.get("timeout") != 0
 
     def thread_sleeps(self) -> bool:
         """Tell whether the system says that the loop's thread waits; False where it does not say (but on Linux)."""

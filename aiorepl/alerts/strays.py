@@ -24,8 +24,10 @@ from aiorepl.introspect.values import Frame
 
 __all__ = ["StrayWatch"]
 
-# A loop that is still asleep when it is looked at so many times more is one that nobody has woken.
+# A loop that is still asleep when it is looked at so many times more is one that nobody has woken. Of uvloop a sleep
+# cannot be told from a wait for the GIL, which other threads pass on every now and then.
 _LOOKS = 2
+_LOOKS_OF_UVLOOP = 8
 
 
 class StrayWatch:
@@ -39,6 +41,7 @@ class StrayWatch:
         # A callback that waits in a loop that sleeps, and how often it has been seen to.
         self._suspect: object = None
         self._seen = 0
+        self._looks = _LOOKS_OF_UVLOOP if uv.is_uvloop(loop) else _LOOKS
         self._undo = [_checked(loop, name, self._timed) for name in _timer_methods(loop)]
 
     def undo(self) -> None:
@@ -71,7 +74,7 @@ class StrayWatch:
             self._suspect, self._seen = first, 0
             return first is not None
         self._seen += 1
-        if self._seen < _LOOKS:
+        if self._seen < self._looks:
             return True
         self._suspect = None
         self._tell_of_ready(first)
@@ -120,9 +123,15 @@ def _checked(
     inner: Any = getattr(loop, name)
 
     def checked(*arguments: Any, **options: Any) -> Any:
-        if asyncio._get_running_loop() is not loop and thread_of(loop) not in (None, threading.get_ident()):
+        elsewhere = asyncio._get_running_loop() is not loop and thread_of(loop) not in (None, threading.get_ident())
+        # In debug mode asyncio's own loops refuse it, which is told instead.
+        if elsewhere and not (loop.get_debug() and not uv.is_uvloop(loop)):
             stray(name, caller())
-        return inner(*arguments, **options)
+        timer = inner(*arguments, **options)
+        # In debug mode a timer remembers the calls that made it, and this one is not the program's.
+        if source := getattr(timer, "_source_traceback", None):
+            del source[-1]
+        return timer
 
     setattr(loop, name, checked)
 

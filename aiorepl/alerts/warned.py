@@ -1,6 +1,7 @@
 """Python's warnings that are about asynchronous code become alerts; every other one is shown as before."""
 
 import ast
+import itertools
 import linecache
 import re
 import warnings
@@ -69,7 +70,7 @@ def _filter(action: Literal["always"], message: str, category: type[Warning]) ->
 
 def _never_awaited(text: str) -> tuple[Alert, object]:
     first, *rest = text.splitlines()
-    stack = tuple(_places(rest))
+    stack = tuple(itertools.dropwhile(_is_runner, _places(rest)))
     where = innermost_own(stack) or (stack[-1] if stack else None)
     name = found["name"] if (found := _COROUTINE.match(first)) else ""
     call = _call_of(name, where)
@@ -89,6 +90,11 @@ def _places(lines: list[str]) -> Iterator[Frame]:
     for line in lines:
         if found := _FILE.match(line):
             yield frame_at(found["file"], int(found["line"]), found["function"] or "")
+
+
+def _is_runner(frame: Frame) -> bool:
+    # What runs the loop, and a cell on it, stands above the program's own calls.
+    return frame.own or frame.library
 
 
 def _call_of(coroutine: str, where: Frame | None) -> str:

@@ -12,8 +12,10 @@ import threading
 from collections.abc import Callable
 
 from aiorepl.alerts.ledger import Ledger
+from aiorepl.alerts.logged import LogWatch
 from aiorepl.alerts.loop_watch import LoopWatch
 from aiorepl.alerts.pulse import PERIOD, Pulse
+from aiorepl.alerts.steps import SlowStep
 from aiorepl.alerts.values import Alert, Rules
 from aiorepl.alerts.warned import WarningWatch
 
@@ -48,6 +50,7 @@ class Watcher:
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._warnings: WarningWatch | None = None
+        self._logs: LogWatch | None = None
 
     def watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Watch a loop until it is unwatched as often."""
@@ -58,6 +61,7 @@ class Watcher:
                 return
             if self._warnings is None:
                 self._warnings = WarningWatch(self.report)
+                self._logs = LogWatch(self._slow_logged, quiet=self._quiet)
             watch = LoopWatch(
                 loop,
                 found=self.report,
@@ -112,6 +116,10 @@ class Watcher:
         """Tell whether a watched task ended with this exception, so that the task's own alert tells of it."""
         return any(watch.tasks.holds(error) for watch in self._all())
 
+    def _slow_logged(self, loop: asyncio.AbstractEventLoop, step: SlowStep) -> bool:
+        watch, _ = self._watches.get(id(loop), (None, 0))
+        return watch is not None and watch.slow_logged(step)
+
     def _all(self) -> list[LoopWatch]:
         return [watch for watch, _ in list(self._watches.values())]
 
@@ -124,8 +132,11 @@ class Watcher:
         with self._lock:
             thread, self._thread = self._thread, None
             warned, self._warnings = self._warnings, None
+            logs, self._logs = self._logs, None
         if warned is not None:
             warned.undo()
+        if logs is not None:
+            logs.undo()
         self._stopped.set()
         if thread is not None and thread is not threading.current_thread():
             thread.join(_ENDING)

@@ -1,6 +1,6 @@
 """What a command may use of the session that it was typed into."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from aiorepl.model import Event
@@ -10,9 +10,13 @@ if TYPE_CHECKING:
     from aiorepl.alerts.watcher import Watcher
     from aiorepl.introspect.inspector import Inspector
 
-__all__ = ["Context", "Entry", "Evaluation", "Job", "Jobs", "Undo"]
+__all__ = ["Context", "Entry", "Evaluation", "Feed", "Job", "Jobs", "Undo"]
 
 T = TypeVar("T")
+
+
+# Returns what has come up since it was asked before; None if nothing will any more.
+Feed = Callable[[], Iterable[Event] | None]
 
 
 class Entry(NamedTuple):
@@ -105,6 +109,10 @@ class Context(Protocol):
         """Looks at the user's loop, or at the one that was chosen."""
 
     @property
+    def owned(self) -> bool:
+        """Tell whether the loop of the cells is aiorepl's own; if not, it is an app's."""
+
+    @property
     def alerts(self) -> "Watcher":
         """Watches the loop of the cells, and keeps what it has noticed."""
 
@@ -137,6 +145,12 @@ class Context(Protocol):
 
     def emit(self, event: Event) -> None:
         """Show an event now, before the command has ended."""
+
+    def feed(self, feed: Feed) -> None:
+        """Announce what a feed has; it is asked on the session's own thread, some ten times a second.
+
+        Any thread may call this. A session that ends does not ask again: what the feed tells of is ended by ``undo``.
+        """
 
     def renew_hints(self) -> None:
         """Show each hint once more."""

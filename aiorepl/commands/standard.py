@@ -3,11 +3,13 @@
 from aiorepl.commands import (  # noqa: F401
     alerts,
     cancelling,
+    debugging,
     files,
     help,
     history,
     jobs,
     leaving,
+    logs,
     loops,
     names,
     settings,

@@ -3,7 +3,12 @@
 from collections.abc import Iterator
 from itertools import groupby
 
-from aiorepl.render import describe_alerts, describe_loops, describe_tasks  # noqa: F401 - registers what these look like
+from aiorepl.render import (  # noqa: F401 - registers what these look like
+    describe_alerts,
+    describe_debug,
+    describe_loops,
+    describe_tasks,
+)
 from aiorepl.render.ansi import color_depth, paint
 from aiorepl.render.blocks import Line, lay_out
 from aiorepl.render.describe import describe

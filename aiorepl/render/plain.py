@@ -1,6 +1,11 @@
 """Values as plain text, drawn with the standard library only."""
 
-from aiorepl.render import describe_alerts, describe_loops, describe_tasks  # noqa: F401 - registers what these look like
+from aiorepl.render import (  # noqa: F401 - registers what these look like
+    describe_alerts,
+    describe_debug,
+    describe_loops,
+    describe_tasks,
+)
 from aiorepl.render.blocks import lay_out
 from aiorepl.render.describe import describe
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from aiorepl.alerts.values import Rules
 from aiorepl.alerts.watcher import Watcher, shared
-from aiorepl.commands.context import Entry, Evaluation
+from aiorepl.commands.context import Entry, Evaluation, Feed
 from aiorepl.commands.from_python import Repl
 from aiorepl.errors import CommandError
 from aiorepl.interpret.daemon import in_thread
@@ -35,6 +35,7 @@ from aiorepl.model import (
     Status,
 )
 from aiorepl.session.alerts import AlertFeed, rules_of
+from aiorepl.session.feeds import Feeds
 from aiorepl.session.interrupts import Interrupts, Raiser
 from aiorepl.session.jobs import CellJob, JobTable, Runs, ShellJob
 from aiorepl.session.task_count import TaskCount
@@ -99,6 +100,7 @@ class LocalSession:
         self.keeps_jobs = False
         self.entries: list[Entry] = []
         self.undo = UndoStack(self._not_undone)
+        self._feeds = Feeds(self._tell)
         self._interpreter = interpreter
         self._make_host = make_host
         self._in_main_thread = in_main_thread
@@ -249,6 +251,11 @@ class LocalSession:
     # What commands use: see aiorepl.commands.context.Context.
 
     @property
+    def owned(self) -> bool:
+        """Tell whether the loop of the cells is aiorepl's own."""
+        return self.host.owned
+
+    @property
     def inspector(self) -> "NearbyInspector":
         """Looks at the loop of the cells, or at the one that was chosen."""
         if self._inspector is None:
@@ -261,6 +268,10 @@ class LocalSession:
     def emit(self, event: Event) -> None:
         """Show an event of the submission in the foreground."""
         self._emit(event)
+
+    def feed(self, feed: Feed) -> None:
+        """Announce what a feed has from now on."""
+        self._feeds.add(feed)
 
     def renew_hints(self) -> None:
         """Show each hint once more."""
@@ -452,6 +463,7 @@ class LocalSession:
             await asyncio.sleep(_OFTEN)
             BOOK.tidy()
             self._feed.tick()
+            self._feeds.ask()
             # Nobody tells of an app's loop that it was closed.
             for execution in list(self._interpreter.running):
                 if not execution.host.owned and execution.loop.is_closed():

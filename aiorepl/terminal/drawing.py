@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from aiorepl.model import AlertRaised, Answer, Event, Failure, Notice, Output, Progress, Result
+from aiorepl.model import AlertRaised, Answer, Event, Failure, Logged, Notice, Output, Progress, Result
 from aiorepl.render.ansi import paint
 from aiorepl.render.text import visible
 from aiorepl.settings import Settings
@@ -38,10 +38,12 @@ class Drawing:
             return self._highlight(event.text, "traceback")
         if isinstance(event, Notice):
             return self._notice(event)
-        if isinstance(event, Answer | AlertRaised):
+        if isinstance(event, Answer | AlertRaised | Logged):
             from aiorepl.render.colored import draw
 
-            value = event.alert if isinstance(event, AlertRaised) else event.value
+            value: object = event
+            if not isinstance(event, Logged):
+                value = event.alert if isinstance(event, AlertRaised) else event.value
             return draw(value, self._width(), theme=self.theme, colors=self._depth, ascii=self._ascii)
         return event.text if isinstance(event, Output) else ""
 

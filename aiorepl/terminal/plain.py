@@ -24,6 +24,7 @@ from aiorepl.model import (
     Failure,
     Insert,
     Leave,
+    Logged,
     Notice,
     Outcome,
     Output,
@@ -182,16 +183,23 @@ class PlainFrontend:
 
             self._write(self._out, draw(event.value))
         elif isinstance(event, AlertRaised):
+            self._tell(event.alert)
+        elif isinstance(event, Logged):
             from aiorepl.render.plain import draw
 
-            if self._prompts:
-                self._write(self._err, draw(event.alert))
-            else:
-                # Nobody is there who could ask for more of it later.
-                assert isinstance(event.alert, Alert)
-                self._write(self._err, draw(event.alert._replace(detail="")) + event.alert.detail)
+            self._write(self._err, draw(event))
         elif isinstance(event, Insert | Edit):
             self._write(self._err, "there is no prompt here to put the text into; %run FILE runs a file\n")
+
+    def _tell(self, alert: object) -> None:
+        from aiorepl.render.plain import draw
+
+        assert isinstance(alert, Alert)
+        if self._prompts:
+            self._write(self._err, draw(alert))
+        else:
+            # Nobody is there who could ask for more of it later.
+            self._write(self._err, draw(alert._replace(detail="")) + alert.detail)
 
     async def _cells(self) -> AsyncIterator[str]:
         """Put lines together to cells."""
