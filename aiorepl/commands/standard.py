@@ -3,6 +3,7 @@
 from aiorepl.commands import (  # noqa: F401
     alerts,
     cancelling,
+    doctor,
     files,
     help,
     history,

@@ -1,0 +1,151 @@
+"""Observe a loop for some seconds: what ``doctor`` draws its conclusions from. Nothing is changed, or left behind.
+
+A look at all tasks stands at the beginning, at the end, and in between; otherwise only the loop's thread is looked at.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Generator, Mapping
+from typing import TypeVar
+
+from aiorepl.alerts.doctor_values import Limits, Observations, Sampled
+from aiorepl.alerts.ledger import Ledger
+from aiorepl.alerts.sampling import EVERY, Sampler
+from aiorepl.alerts.values import Alert
+from aiorepl.introspect.book import BOOK
+from aiorepl.introspect.diagnose import Facts, Place, counts, findings
+from aiorepl.introspect.executors import executor_info
+from aiorepl.introspect.facts import gathering
+from aiorepl.introspect.look import GRACE, Slices, look_now
+from aiorepl.introspect.loops import number_of, read
+from aiorepl.introspect.sizes import process_memory, task_sizes
+from aiorepl.introspect.values import ExecutorInfo, LoopSnapshot
+
+__all__ = ["Examination"]
+
+T = TypeVar("T")
+
+# Times at which the executor is looked at, and tasks are counted by where they stand: in all.
+_EXECUTORS = 10
+_COUNTS = 4
+# Tasks of which the size is estimated, all at once on the loop's thread: some milliseconds at most.
+_SIZED = 20
+
+Progress = Callable[[float], object]
+
+
+class Examination:
+    """One examination of one loop; ``run`` may be called once, on any thread but the loop's."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        seconds: float,
+        *,
+        limits: Limits | None = None,
+        utilisation: Callable[[float], tuple[float | None, bool]] = lambda window: (None, False),
+        ledger: Ledger | None = None,
+        progress: Progress = lambda fraction: None,
+    ) -> None:
+        """Prepare to look for so many seconds.
+
+        Args:
+            loop: What is looked at.
+            seconds: How long.
+            limits: From when on a step is slow.
+            utilisation: Tells which part of the last seconds the loop was busy, and whether by samples.
+            ledger: Where its alerts are found.
+            progress: Called in between, with the part that is done, by the thread that runs this.
+        """
+        self._loop = loop
+        self._seconds = seconds
+        self._limits = limits or Limits()
+        self._utilisation = utilisation
+        self._ledger = ledger
+        self._progress = progress
+        self._stopped = threading.Event()
+        self._counts: list[Mapping[Place, int]] = []
+        self._executors: list[ExecutorInfo | None] = []
+
+    def stop(self) -> None:
+        """Give up; ``run`` returns soon, with what it has."""
+        self._stopped.set()
+
+    def run(self) -> Observations:
+        """Look, and return what was observed."""
+        begun = time.time()
+        memory = process_memory()
+        first = self._look()
+        started = time.perf_counter()
+        sampled = self._sample(started)
+        elapsed = time.perf_counter() - started
+        busy, by_samples = self._utilisation(elapsed)
+        last = self._look(ended=True)
+        facts = self._on_loop(lambda: gathering(self._loop, last, {})) if not last.outside else None
+        return Observations(
+            elapsed,
+            first,
+            last,
+            sampled,
+            tuple(self._counts),
+            tuple(self._executors),
+            None if by_samples else busy,
+            memory=(memory, process_memory()),
+            sizes=self._sizes(last),
+            findings=findings(last, facts or Facts()),
+            alerts=self._alerts(begun),
+        )
+
+    def _look(self, *, ended: bool = False) -> LoopSnapshot:
+        snapshot = look_now(self._loop, ended=ended)
+        self._counts.append(counts(snapshot))
+        self._executors.append(snapshot.loop.executor)
+        return snapshot
+
+    def _sample(self, started: float) -> Sampled:
+        sampler = Sampler(self._loop, self._limits.slow)
+        part = executors = 0.0
+        while part < 1.0 and not self._stopped.wait(EVERY):
+            sampler.look()
+            part = (time.perf_counter() - started) / self._seconds
+            if part >= executors:
+                executors += 1 / _EXECUTORS
+                self._executors.append(read(lambda: executor_info(self._loop), []))
+                self._progress(min(part, 1.0))
+            if len(self._counts) / (_COUNTS - 1) <= part < 1.0:
+                self._count(sampler)
+        return sampler.result()
+
+    def _count(self, sampler: Sampler) -> None:
+        # On a loop that does not answer no task is made, and a look at it would take as long as ten of the thread.
+        late = sampler.overdue > 2 * EVERY
+        self._counts.append(self._counts[-1] if late else counts(look_now(self._loop, holders=False)))
+
+    def _on_loop(self, work: Callable[[], Generator[None, None, T]]) -> T | None:
+        """Have the loop do some work in slices; None if it does not come to it."""
+        with Slices(work, self._loop) as slices:
+            slices.start()
+            while not slices.stalled() and not self._stopped.is_set():
+                try:
+                    return slices.done.result(GRACE)
+                except TimeoutError:
+                    continue
+        return None
+
+    def _sizes(self, snapshot: LoopSnapshot) -> tuple[int, ...]:
+        numbers = [info.number for info in snapshot.tasks if info.state == "waiting" and not info.own]
+        chosen = numbers[:: max(1, len(numbers) // _SIZED)][:_SIZED]
+
+        def work() -> Generator[None, None, tuple[int, ...]]:
+            yield
+            tasks = [task for task in map(BOOK.find, chosen) if task is not None]
+            return tuple(task_sizes(tasks)) if len(tasks) > 1 else ()
+
+        return self._on_loop(work) or ()
+
+    def _alerts(self, begun: float) -> tuple[Alert, ...]:
+        if self._ledger is None:
+            return ()
+        mine = (None, number_of(self._loop))
+        return tuple(alert for alert in self._ledger.list() if alert.last >= begun and alert.loop in mine)
