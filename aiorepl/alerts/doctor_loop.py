@@ -27,12 +27,13 @@ def blocked(seen: Observations, limits: Limits) -> Iterator[Cause]:
     sampled = seen.sampled
     for spell in sampled.spells[:_NAMED]:
         yield _blocked_by(spell, seen)
-    if sampled.spells or max((*sampled.lags, sampled.overdue), default=0.0) < limits.slow:
+    if sampled.spells:
         return
     if sampled.hidden >= limits.slow:
-        title = f"a call into C held the loop and the GIL for about {time_words(sampled.hidden)}: nobody could look where"
-        command, shows = _about(_alert_of(seen, None), None, seen)
-        yield Cause("blocked", 2, title, (), _ELSEWHERE, command, shows)
+        title = f"a call into C held the loop and the GIL for about {time_words(sampled.hidden)}; nobody could look"
+        alert = _alert_of(seen, None)
+        evidence = (f"{where_words(alert.where)}: {alert.source}",) if alert is not None and alert.where else ()
+        yield Cause("blocked", 2, title, evidence, _ELSEWHERE, *_about(alert, None, seen))
     elif sampled.overdue >= limits.slow and not seen.last.loop.thread:
         title = f"the loop has not called back for {time_words(sampled.overdue)}, and its thread cannot be seen"
         yield Cause("blocked", 3, title, command="%loop", shows="shows what is known of it")
@@ -72,7 +73,8 @@ def time_words(seconds: float) -> str:
 def _blocked_by(spell: Spell, seen: Observations) -> Cause:
     who = f"{spell.who} and others" if spell.others else spell.who
     call = f" in {spell.call}" if spell.call else ""
-    if spell.lasts:
+    lasts = spell.lasts and spell.times == 1
+    if lasts:
         title = f"{who} holds the loop{call}, for {time_words(spell.longest)} so far"
     elif spell.times == 1:
         title = f"{who} held the loop{call} for about {time_words(spell.longest)}"
@@ -89,7 +91,7 @@ def _blocked_by(spell: Spell, seen: Observations) -> Cause:
     advice = f"{spell.call} blocks the loop's thread. Write instead: {spell.cure}" if spell.call else _DIVIDE
     command, shows = _about(_alert_of(seen, spell), spell, seen)
     tasks = (spell.task,) if spell.task is not None else ()
-    return Cause("blocked", 3 if spell.lasts else 2, title, tuple(evidence), advice, command, shows, tasks)
+    return Cause("blocked", 3 if lasts else 2, title, tuple(evidence), advice, command, shows, tasks)
 
 
 def _alert_of(seen: Observations, spell: Spell | None) -> Alert | None:
@@ -105,7 +107,7 @@ def _alert_of(seen: Observations, spell: Spell | None) -> Alert | None:
 def _about(alert: Alert | None, spell: Spell | None, seen: Observations) -> tuple[str, str]:
     """The next command for a step that held the loop, and what that shows."""
     there = {info.number for info in seen.last.tasks}
-    if spell is not None and spell.lasts and spell.task in there:
+    if spell is not None and spell.lasts and spell.times == 1 and spell.task in there:
         return f"%where {spell.task}", "shows its stack now"
     if alert is not None:
         return f"%alerts {alert.number}", "shows its stack at that time"

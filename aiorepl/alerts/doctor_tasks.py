@@ -1,5 +1,6 @@
 """What is wrong with the tasks of a loop: lines that stand still, threads that are taken, and too many of them."""
 
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
@@ -28,7 +29,9 @@ _KINDS: dict[str, CauseKind] = {
     "full-queue": "waiting",
     "busy-executor": "executor",
 }
-_FEWER = "Make fewer at a time: a few workers that take what is to be done from a bounded queue need a task each, no more."
+_FEWER = (
+    "Make fewer at a time: a few workers that take what is to be done from a bounded queue need a task each, no more."
+)
 _THREADS = (
     "Give the loop an executor with more threads, or run fewer calls at a time: DNS lookups stand in the same line."
 )
@@ -48,9 +51,7 @@ def found(seen: Observations) -> Iterator[Cause]:
                 evidence += (f"… and {more:,} more like it; %stuck lists them",)
             command, shows = _about(finding)
             cause = _KINDS.get(kind, "other")
-            yield Cause(
-                cause, finding.severity, finding.title, evidence, finding.advice, command, shows, finding.tasks
-            )
+            yield Cause(cause, finding.severity, finding.title, evidence, finding.advice, command, shows, finding.tasks)
 
 
 def lines(seen: Observations, limits: Limits) -> Iterator[Cause]:
@@ -99,7 +100,7 @@ def growing(seen: Observations, limits: Limits) -> Iterator[Cause]:
     for place, size in seen.counts[-1].items() if seen.counts else ():
         history = [count.get(place, 0) for count in seen.counts]
         more = size - history[0]
-        rises = len(history) > 2 and all(one < other for one, other in zip(history, history[1:], strict=False))
+        rises = len(history) > 2 and all(one < other for one, other in itertools.pairwise(history))
         if not rises or size < limits.crowd or more < max(_MORE, _PART * history[0]):
             continue
         coroutine, line = place

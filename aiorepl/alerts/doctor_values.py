@@ -17,8 +17,8 @@ class Limits(NamedTuple):
 
     ``slow`` is for a step, ``busy`` the part of the time in which the loop works, ``crowd`` how many tasks of one
     coroutine may grow in number. ``memory`` in bytes and ``share`` of the process's memory are what pending tasks may
-    take, before both are exceeded. ``patience`` is for the first in the line at a semaphore, which is there to let tasks
-    wait.
+    take, before both are exceeded. ``patience`` is how long the first in line at a semaphore may wait, as such a thing
+    is there to let tasks wait.
     """
 
     slow: float = 0.1
@@ -32,9 +32,10 @@ class Limits(NamedTuple):
 class Spell(NamedTuple):
     """Steps that held the loop from one line, as looks from outside found them: ``times``, the longest and all of them.
 
-    ``who`` is the task with its coroutine, ``task`` its number; ``others`` if not all steps were this task's. ``there`` of ``looks`` during these steps found the loop
-    at ``where``. ``call`` is a call that is known to block, and ``cure`` what to write instead. ``behind`` is how many
-    callbacks were ready meanwhile, None if that was not seen. ``lasts`` if it had not ended.
+    ``who`` is the task with its coroutine, ``task`` its number; ``others`` if not all steps were this task's. ``there``
+    of ``looks`` during these steps found the loop at ``where``. ``call`` is a call that is known to block, and ``cure``
+    what to write instead. ``behind`` is how many callbacks were ready meanwhile, None if that was not seen. ``lasts``
+    if it had not ended.
     """
 
     who: str
@@ -66,9 +67,9 @@ class Sampled(NamedTuple):
 
     ``busy`` of ``looks`` found it at work, in the lines ``hot``. ``spells`` are steps of ``slow`` and more, the longest
     first, and ``held`` how long they took in all; ``longest`` is the longest step that was seen, however short.
-    ``lags`` are how late callbacks were, in ascending order, and ``overdue`` for how long the last one had not been called
-    at the end. ``processor`` is the part of the time that the loop's thread had a processor, ``hidden`` the longest time
-    for which a call into C kept every other thread from looking.
+    ``lags`` are how late callbacks were, in ascending order, and ``overdue`` for how long the last one had not been
+    called at the end. ``processor`` is the part of the time that the loop's thread had a processor, ``hidden`` the
+    longest time for which a call into C kept every other thread from looking.
     """
 
     looks: int = 0
@@ -86,10 +87,10 @@ class Sampled(NamedTuple):
 class Observations(NamedTuple):
     """Everything that an examination has observed in ``seconds``.
 
-    ``counts`` are the tasks by coroutine and place, ``executors`` the default executor, at several times. ``utilisation``
-    is the part of the time in which the loop was busy, and ``passes`` and ``steps`` come in a second; ``memory`` is what
-    the process had at the beginning and at the end, in bytes. What was not measured is None. ``sizes`` are estimates of
-    what some of the pending tasks take. ``alerts`` came meanwhile.
+    ``counts`` are the tasks by coroutine and place, ``executors`` the default executor, at several times.
+    ``utilisation`` is the part of the time in which the loop was busy, and ``passes`` and ``steps`` come in a second;
+    ``memory`` is what the process had at the beginning and at the end, in bytes. What was not measured is None.
+    ``sizes`` are estimates of what some of the pending tasks take. ``alerts`` came meanwhile.
     """
 
     seconds: float
@@ -111,7 +112,7 @@ class Cause(NamedTuple):
     """What is wrong, in plain language: ``title`` is one line, ``evidence`` more lines, ``advice`` what to do about it.
 
     ``severity`` is 3 for what can never end or holds everything up now, 2 for what does harm, 1 for what may, and 0 if
-    nothing is wrong. ``command`` is what to type next, and ``shows`` what it does. ``tasks`` are those that it is about.
+    nothing is wrong. ``command`` is what to type next, and ``shows`` what it does. ``tasks`` are those it is about.
     """
 
     kind: CauseKind

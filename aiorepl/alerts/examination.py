@@ -12,6 +12,7 @@ from typing import TypeVar
 from aiorepl.alerts.doctor_values import Limits, Observations, Sampled
 from aiorepl.alerts.ledger import Ledger
 from aiorepl.alerts.sampling import EVERY, Sampler
+from aiorepl.alerts.turns import TurnReading, turn_reading
 from aiorepl.alerts.values import Alert
 from aiorepl.introspect.book import BOOK
 from aiorepl.introspect.diagnose import Facts, Place, counts, findings
@@ -32,6 +33,9 @@ _COUNTS = 4
 # Tasks of which the size is estimated, all at once on the loop's thread: some milliseconds at most.
 _SIZED = 20
 
+# The states of a task that has not ended.
+PENDING = frozenset(("running", "ready", "waiting", "cancelling"))
+
 Progress = Callable[[float], object]
 
 
@@ -44,7 +48,6 @@ class Examination:
         seconds: float,
         *,
         limits: Limits | None = None,
-        utilisation: Callable[[float], tuple[float | None, bool]] = lambda window: (None, False),
         ledger: Ledger | None = None,
         progress: Progress = lambda fraction: None,
     ) -> None:
@@ -54,14 +57,12 @@ class Examination:
             loop: What is looked at.
             seconds: How long.
             limits: From when on a step is slow.
-            utilisation: Tells which part of the last seconds the loop was busy, and whether by samples.
             ledger: Where its alerts are found.
             progress: Called in between, with the part that is done, by the thread that runs this.
         """
         self._loop = loop
         self._seconds = seconds
         self._limits = limits or Limits()
-        self._utilisation = utilisation
         self._ledger = ledger
         self._progress = progress
         self._stopped = threading.Event()
@@ -78,11 +79,13 @@ class Examination:
         memory = process_memory()
         first = self._look()
         started = time.perf_counter()
+        before = turn_reading(self._loop)
         sampled = self._sample(started)
+        after = turn_reading(self._loop)
         elapsed = time.perf_counter() - started
-        busy, by_samples = self._utilisation(elapsed)
-        last = self._look(ended=True)
-        facts = self._on_loop(lambda: gathering(self._loop, last, {})) if not last.outside else None
+        everything = look_now(self._loop, ended=True)
+        last = self._noted(everything._replace(tasks=tuple(info for info in everything.tasks if info.state in PENDING)))
+        facts = self._on_loop(lambda: gathering(self._loop, everything, {})) if not last.outside else None
         return Observations(
             elapsed,
             first,
@@ -90,15 +93,17 @@ class Examination:
             sampled,
             tuple(self._counts),
             tuple(self._executors),
-            None if by_samples else busy,
+            *_turns_between(before, after),
             memory=(memory, process_memory()),
             sizes=self._sizes(last),
-            findings=findings(last, facts or Facts()),
+            findings=findings(everything, facts or Facts()),
             alerts=self._alerts(begun),
         )
 
-    def _look(self, *, ended: bool = False) -> LoopSnapshot:
-        snapshot = look_now(self._loop, ended=ended)
+    def _look(self) -> LoopSnapshot:
+        return self._noted(look_now(self._loop))
+
+    def _noted(self, snapshot: LoopSnapshot) -> LoopSnapshot:
         self._counts.append(counts(snapshot))
         self._executors.append(snapshot.loop.executor)
         return snapshot
@@ -149,3 +154,12 @@ class Examination:
             return ()
         mine = (None, number_of(self._loop))
         return tuple(alert for alert in self._ledger.list() if alert.last >= begun and alert.loop in mine)
+
+
+def _turns_between(before: TurnReading | None, after: TurnReading | None) -> tuple[float | None, float | None]:
+    """The part of the time in which a loop was busy, and its passes in a second, where they are measured anyway."""
+    if before is None or after is None:
+        return None, None
+    busy, whole = after.busy - before.busy, after.busy + after.idle - before.busy - before.idle
+    passed = after.time - before.time
+    return busy / whole if whole > 0 else None, (after.passes - before.passes) / passed if passed > 0 else None

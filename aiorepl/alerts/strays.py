@@ -22,7 +22,7 @@ from aiorepl.introspect.callbacks import callback_name, defined_at, served_task
 from aiorepl.introspect.loops import number_of, thread_of
 from aiorepl.introspect.values import Frame
 
-__all__ = ["StrayWatch"]
+__all__ = ["StrayWatch", "called"]
 
 # A loop that is about to be woken for a callback is not asleep any more after so many seconds.
 _WOKEN = 0.003
@@ -73,7 +73,7 @@ class StrayWatch:
             self._tell_of_ready(first)
 
     def _tell_of_ready(self, handle: Any) -> None:
-        callback, arguments = _called(handle, self._loop)
+        callback, arguments = called(handle, self._loop)
         task = served_task(callback, arguments)
         name = callback_name(callback)
         if task is not None:
@@ -140,5 +140,6 @@ def _asleep_with(loop: asyncio.AbstractEventLoop, pulse: Pulse) -> object | None
     return first
 
 
-def _called(handle: Any, loop: asyncio.AbstractEventLoop) -> tuple[object, tuple[object, ...]]:
+def called(handle: Any, loop: asyncio.AbstractEventLoop) -> tuple[object, tuple[object, ...]]:
+    """Return what a handle of a loop calls, and with which arguments."""
     return uv.called_by(handle) if uv.is_uvloop(loop) else (handle._callback, tuple(handle._args or ()))

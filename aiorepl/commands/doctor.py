@@ -26,8 +26,8 @@ async def doctor(context: Context, seconds: float = 3.0) -> Diagnosis:
     is starved, tasks grow in number, or take too much memory; or it is healthy. Several of these may hold: the worst
     comes first, each with what it was concluded from and the command to type next. What was not measured is shown as –.
 
-    The loop's thread is looked at 100 times in a second, and the tasks four times in all; nothing is changed, and a loop
-    that is blocked is looked at from outside. Ctrl-C ends it. In a cell: await repl.doctor().
+    The loop's thread is looked at 100 times in a second, and the tasks four times in all; nothing is changed, and a
+    loop that is blocked is looked at from outside. Ctrl-C ends it. In a cell: await repl.doctor().
 
     Args:
         seconds: For how long.

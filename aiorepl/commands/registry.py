@@ -130,8 +130,8 @@ class Registry:
 
         Parameters are words in their order, keyword-only ones are options (``bool``: flags), and one
         annotated with ``Code`` takes the rest of the text as it is. An example is a line to type and what it
-        does. The name is the function's, without a trailing underscore. One that ``waits`` takes its time while the loop
-        goes on, and is a coroutine function in ``repl`` too.
+        does. The name is the function's, without a trailing underscore. One that ``waits`` takes its time while the
+        loop goes on, and is a coroutine function in ``repl`` too.
 
         Raises:
             TypeError: If a parameter is annotated with what cannot be typed.

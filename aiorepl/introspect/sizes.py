@@ -36,8 +36,8 @@ def task_sizes(tasks: Sequence[Any]) -> list[int]:
     """Estimate how many bytes each of these tasks takes: itself, its coroutines, and what only it refers to.
 
     Two tasks and more are needed to tell what is shared. What stands five references away, or behind 200 others, and
-    memory that no Python object has, is not counted. Runs no code of the program's. For the loop's own thread, or nothing
-    it counts stands still.
+    memory that no Python object has, is not counted. Runs no code of the program's. For the loop's own thread, as
+    otherwise the tasks go on meanwhile.
     """
     levels: list[list[Any]] = [_roots(task) for task in tasks]
     seen: list[dict[int, Any]] = [{id(part): part for part in level} for level in levels]

@@ -49,11 +49,11 @@ def _(value: Cause) -> tuple[Block, ...]:
 
 
 def _rows(figures: Figures) -> Iterator[tuple[str, str, str]]:
-    looks = "measured" if figures.measured else f"of {figures.looks:,} looks"
+    looks = "measured" if figures.measured else f"of {_plural(figures.looks, 'look')}"
     yield "at work", _share(figures.busy), looks
     yield "processor", _share(figures.processor), "of one, for the loop's thread"
     lag = f"{seconds(figures.lag)}, {seconds(figures.worst)} at worst" if figures.beats else seconds(figures.worst)
-    yield "called back late by", lag, f"median of {figures.beats:,} calls" if figures.beats else ""
+    yield "called back late by", lag, f"median of {_plural(figures.beats, 'call')}" if figures.beats else ""
     yield "longest step seen", seconds(figures.longest), "by looks 10 ms apart"
     yield "passes a second", _count(figures.passes), ""
     yield "steps a second", _count(figures.steps), "" if figures.steps is not None else "%stats on counts them"
@@ -70,7 +70,11 @@ def _rows(figures: Figures) -> Iterator[tuple[str, str, str]]:
 def _executor(executor: ExecutorInfo | None) -> tuple[str, str]:
     if executor is None:
         return "–", "none yet"
-    return f"{len(executor.running):,} of {executor.limit:,} threads work", f"{executor.queued:,} calls wait"
+    return f"{len(executor.running):,} of {executor.limit:,} threads work", f"{_plural(executor.queued, 'call')} queued"
+
+
+def _plural(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def _share(value: float | None) -> str:
