@@ -440,7 +440,11 @@ def test_a_loop_that_waits_is_in_no_blocking_call(tmp_path: Path) -> None:
     async def main() -> None:
         end = asyncio.Event()
         loop = asyncio.get_running_loop()
-        loop.call_soon(stop.set_result, lambda: loop.call_soon_threadsafe(end.set))
+
+        def stop_it() -> None:
+            loop.call_soon_threadsafe(end.set)
+
+        loop.call_soon(stop.set_result, stop_it)
         waiting = asyncio.create_task(end.wait())
         await asyncio.to_thread(time.sleep, SHORT)
         await waiting
