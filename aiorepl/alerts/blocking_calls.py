@@ -1,6 +1,5 @@
 """Calls that are known to block the thread, and what to write instead. Nothing of the program is run to tell them."""
 
-import ast
 import dis
 import functools
 import itertools
@@ -8,6 +7,9 @@ import linecache
 import sys
 from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, ModuleType
 from typing import NamedTuple
+
+from aiorepl.alerts.calls import Call, whole_call
+from aiorepl.introspect.chain import bounded
 
 __all__ = ["BlockingCall", "blocking_call"]
 
@@ -122,7 +124,7 @@ def _python_call(caller: FrameType, callee: FrameType) -> BlockingCall | None:
         return None
     title, cure = known
     call = _call_at(caller)
-    if call is not None and _last_name(call.func) != name:
+    if call is not None and call.function.rpartition(".")[2] != name:
         # Called by something else that is called there, or under another name.
         call = None
     return BlockingCall(title.format(name=name), caller, _filled_in(cure, call, name))
@@ -132,32 +134,29 @@ def _python_call(caller: FrameType, callee: FrameType) -> BlockingCall | None:
 _COROUTINE = 0x80 | 0x200
 
 
-def _last_name(node: ast.expr) -> str:
-    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
-
-
 def _c_call(frame: FrameType) -> BlockingCall | None:
     call = _call_at(frame)
     if call is None:
         return None
-    name = ast.unparse(call.func)
-    function = _resolved(call.func, frame)
+    function = _resolved(call.function, frame)
     if function is not None:
         known = _IN_C.get((_module_of(function), getattr(function, "__name__", "")))
     else:
         # A method of an object that is not looked at.
-        known = _METHODS.get(call.func.attr) if isinstance(call.func, ast.Attribute) else None
+        _, dot, name = call.function.rpartition(".")
+        known = _METHODS.get(name) if dot else None
+    name = bounded(call.function)
     return BlockingCall(name, frame, _filled_in(known, call, name)) if known is not None else None
 
 
-def _filled_in(cure: str, call: ast.Call | None, name: str) -> str:
+def _filled_in(cure: str, call: Call | None, name: str) -> str:
     """Put what the program calls, and what it passes, into what it could write instead; what is long is left out."""
     if call is None:
         return cure.format(call=f"{name}, ...", arguments="...")
-    function = ast.unparse(call.func)
-    arguments = ", ".join(map(ast.unparse, [*call.args, *call.keywords]))
+    arguments = ", ".join(call.arguments)
     if len(arguments) >= _LONG:
         arguments = "..."
+    function = bounded(call.function)
     return cure.format(call=f"{function}, {arguments}" if arguments else function, arguments=arguments or "...")
 
 
@@ -165,14 +164,14 @@ def _filled_in(cure: str, call: ast.Call | None, name: str) -> str:
 _LONG = 40
 
 
-def _call_at(frame: FrameType) -> ast.Call | None:
+def _call_at(frame: FrameType) -> Call | None:
     """Return the call that a frame is in, from the source and the position of its instruction."""
     position = next(itertools.islice(frame.f_code.co_positions(), max(0, frame.f_lasti // 2), None), None)
-    return _parsed_call(frame.f_code.co_filename, position) if position is not None else None
+    return _call_in(frame.f_code.co_filename, position) if position is not None else None
 
 
 @functools.lru_cache(maxsize=256)
-def _parsed_call(file: str, position: tuple[int | None, int | None, int | None, int | None]) -> ast.Call | None:
+def _call_in(file: str, position: tuple[int | None, int | None, int | None, int | None]) -> Call | None:
     line, end_line, column, end_column = position
     if line is None or end_line is None or column is None or end_column is None:
         return None
@@ -181,34 +180,16 @@ def _parsed_call(file: str, position: tuple[int | None, int | None, int | None, 
         return None
     lines[-1] = lines[-1][:end_column]
     lines[0] = lines[0][column:]
-    try:
-        tree = ast.parse(b"".join(lines).decode(), mode="eval")
-    except (SyntaxError, ValueError):
-        return None
-    return tree.body if isinstance(tree.body, ast.Call) else None
+    return whole_call(b"".join(lines).decode(errors="replace"))
 
 
-def _resolved(node: ast.expr, frame: FrameType) -> object | None:
+def _resolved(name: str, frame: FrameType) -> object | None:
     """Return the function that a name or ``module.name`` stands for; None where an object would have to be asked."""
-    if isinstance(node, ast.Name):
-        found = _named(node.id, frame)
-    elif isinstance(node, ast.Attribute):
-        owner = _resolved_module(node.value, frame)
-        found = owner.__dict__.get(node.attr) if owner is not None else None
-    else:
-        return None
+    first, *others = name.split(".")
+    found = _named(first, frame) if first.isidentifier() else None
+    for attribute in others:
+        found = found.__dict__.get(attribute) if type(found) is ModuleType else None
     return found if isinstance(found, BuiltinFunctionType | FunctionType | type) else None
-
-
-def _resolved_module(node: ast.expr, frame: FrameType) -> ModuleType | None:
-    if isinstance(node, ast.Name):
-        found = _named(node.id, frame)
-    elif isinstance(node, ast.Attribute):
-        owner = _resolved_module(node.value, frame)
-        found = owner.__dict__.get(node.attr) if owner is not None else None
-    else:
-        return None
-    return found if type(found) is ModuleType else None
 
 
 def _named(name: str, frame: FrameType) -> object | None:

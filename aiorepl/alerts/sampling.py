@@ -88,6 +88,7 @@ class Sampler:
         self._longest: float | None = None
         self._hidden = 0.0
         self._passes = _passes(loop)
+        self._pulse.seek()
         self._last = clock()
         self._last_cpu = time.process_time()
 
@@ -101,6 +102,9 @@ class Sampler:
         now = self._clock()
         self._note_hidden(now)
         sample = self._pulse.sample()
+        if self._pulse.base is None and self.overdue < self._slow:
+            # Until it calls back for the first time, it is not known what its thread looks like when it waits.
+            sample = None
         self._looks += 1
         if sample is not None and not self._is_ours(sample.frame):
             self._busy += 1

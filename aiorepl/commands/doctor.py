@@ -35,8 +35,6 @@ async def doctor(context: Context, seconds: float = 3.0) -> Diagnosis:
     if not 0 < seconds <= _LONGEST:
         raise CommandError(f"%doctor takes from 0 to {_LONGEST:,.0f} seconds, not {seconds:g}")
     loop = context.inspector.loop
-    if not loop.is_running():
-        raise CommandError(f"loop {number_of(loop)} does not run; %loops lists those that do")
     # Loaded when somebody asks.
     from aiorepl.alerts.doctor import diagnose
     from aiorepl.alerts.examination import Examination
@@ -53,6 +51,9 @@ async def doctor(context: Context, seconds: float = 3.0) -> Diagnosis:
     limits = Limits(slow=slow)
     examination = Examination(loop, seconds, limits=limits, ledger=context.alerts.ledger, progress=progress)
     try:
-        return diagnose(await in_thread(examination.run), limits)
+        seen = await in_thread(examination.run)
     finally:
         examination.stop()
+    if not seen.last.loop.running:
+        raise CommandError(f"loop {number_of(loop)} does not run; %loops lists those that do")
+    return diagnose(seen, limits)
