@@ -11,7 +11,8 @@ __all__ = ["Ledger"]
 
 # So many different alerts are kept; of more, those that came longest ago are forgotten.
 _KEPT = 200
-# Characters of a detail, and frames of a stack, that are kept.
+# Characters of a line and of a detail, and frames of a stack, that are kept.
+_LINE = 1_000
 _LONGEST = 8_000
 _FRAMES = 40
 
@@ -90,14 +91,17 @@ class Ledger:
 
 
 def _place(alert: Alert) -> object:
-    return (alert.where.file, alert.where.line) if alert.where is not None else alert.what
+    return (alert.where.file, alert.where.line) if alert.where is not None else alert.what[:_LINE]
 
 
 def _bounded(alert: Alert) -> Alert:
-    if len(alert.detail) <= _LONGEST and len(alert.stack) <= _FRAMES:
+    """Return an alert none of whose parts is large; what of a detail stands in the middle is left out."""
+    texts = {"what": alert.what, "source": alert.source, "cure": alert.cure}
+    cut = {name: text[: _LINE - 1] + "…" for name, text in texts.items() if len(text) > _LINE}
+    if not cut and len(alert.detail) <= _LONGEST and len(alert.stack) <= _FRAMES:
         return alert
     detail = alert.detail
     if len(detail) > _LONGEST:
         half = _LONGEST // 2
         detail = f"{detail[:half]}\n… {len(detail) - 2 * half:,} more characters …\n{detail[-half:]}"
-    return alert._replace(detail=detail, stack=alert.stack[-_FRAMES:])
+    return alert._replace(detail=detail, stack=alert.stack[-_FRAMES:], **cut)

@@ -13,6 +13,8 @@ _AT_ONCE = 3
 _AGAIN = 30.0
 # How many numbers of alerts are remembered.
 _KEPT = 1_000
+# Seconds after which it is said how many were not shown, though others still come.
+_SAID = 2.0
 
 
 class Pacing:
@@ -25,10 +27,13 @@ class Pacing:
         # Those that were shown while they lasted: their end is shown too.
         self._lasting: set[int] = set()
         self._times: list[float] = []
-        self._held_back = 0
+        # Those that were not shown, as far as they are remembered; how many more; and since when there are any.
+        self._held: set[int] = set()
+        self._more = 0
+        self._since = 0.0
 
     def show(self, alert: Alert) -> bool:
-        """Tell whether an alert is to be shown now; one that is new and held back is counted."""
+        """Tell whether an alert is to be shown now; one that has not been and is held back is counted."""
         now = self._clock()
         before = self._shown.get(alert.number)
         ended = alert.number in self._lasting and alert.phase == "ended"
@@ -37,8 +42,10 @@ class Pacing:
         elif before is not None and now - before < _AGAIN and not _round(alert.times):
             return False
         if not self._room(now):
-            self._held_back += before is None
+            if before is None:
+                self._hold_back(alert.number, now)
             return False
+        self._held.discard(alert.number)
         self._times.append(now)
         if alert.phase == "lasts":
             self._lasting.add(alert.number)
@@ -51,11 +58,22 @@ class Pacing:
         return True
 
     def held_back(self) -> int:
-        """Return how many new alerts were not shown since this was asked last; 0 while others still come."""
-        if not self._held_back or not self._room(self._clock()):
+        """Return how many alerts were not shown since this was said last; 0 as long as they may be shown yet."""
+        now = self._clock()
+        count = len(self._held) + self._more
+        if not count or not (self._room(now) or now - self._since >= _SAID):
             return 0
-        count, self._held_back = self._held_back, 0
+        self._held.clear()
+        self._more = 0
         return count
+
+    def _hold_back(self, number: int, now: float) -> None:
+        if not self._held:
+            self._since = now
+        if len(self._held) < _KEPT:
+            self._held.add(number)
+        else:
+            self._more += number not in self._held
 
     def _room(self, now: float) -> bool:
         self._times = [time for time in self._times if now - time < 1.0]

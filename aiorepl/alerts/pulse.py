@@ -88,6 +88,11 @@ class Pulse:
         """When the beat was sent that has not been answered; None if none is out."""
         return self._sent
 
+    @property
+    def base(self) -> CodeType | None:
+        """The code that runs the loop, below which a stack is not the step's; None before the first beat was run."""
+        return self._base
+
     def busy(self, window: float) -> float | None:
         """The part of the last seconds in which the loop was at work, as far as can be seen; None if it is measured.
 
@@ -145,6 +150,10 @@ class Pulse:
                 return file.read().rpartition(b")")[2].split()[0] == b"S"
         except OSError:
             return False
+
+    def seek(self) -> None:
+        """Look for the loop's thread from another one: the loop may not come to the first beat."""
+        self._thread = self._thread or thread_of(self._loop)
 
     def find(self) -> None:
         """Note on which thread the loop runs; called there, from a callback."""

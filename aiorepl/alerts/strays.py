@@ -22,7 +22,7 @@ from aiorepl.introspect.callbacks import callback_name, defined_at, served_task
 from aiorepl.introspect.loops import number_of, thread_of
 from aiorepl.introspect.values import Frame
 
-__all__ = ["StrayWatch"]
+__all__ = ["StrayWatch", "called"]
 
 # A loop that is still asleep when it is looked at so many times more is one that nobody has woken. Of uvloop a sleep
 # cannot be told from a wait for the GIL, which other threads pass on every now and then.
@@ -81,7 +81,7 @@ class StrayWatch:
         return False
 
     def _tell_of_ready(self, handle: Any) -> None:
-        callback, arguments = _called(handle, self._loop)
+        callback, arguments = called(handle, self._loop)
         task = served_task(callback, arguments)
         name = callback_name(callback)
         if task is not None:
@@ -166,5 +166,6 @@ def _is_woken(loop: asyncio.AbstractEventLoop, pulse: Pulse) -> bool:
     return not pulse.thread_sleeps()
 
 
-def _called(handle: Any, loop: asyncio.AbstractEventLoop) -> tuple[object, tuple[object, ...]]:
+def called(handle: Any, loop: asyncio.AbstractEventLoop) -> tuple[object, tuple[object, ...]]:
+    """Return what a handle of a loop calls, and with which arguments."""
     return uv.called_by(handle) if uv.is_uvloop(loop) else (handle._callback, tuple(handle._args or ()))

@@ -1,6 +1,5 @@
 """Python's warnings that are about asynchronous code become alerts; every other one is shown as before."""
 
-import ast
 import itertools
 import linecache
 import re
@@ -8,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Literal, TextIO
 
+from aiorepl.alerts.calls import calls_in
 from aiorepl.alerts.places import frame_at, innermost_own, line_text
 from aiorepl.alerts.values import Alert
 from aiorepl.introspect.chain import bounded
@@ -102,13 +102,9 @@ def _call_of(coroutine: str, where: Frame | None) -> str:
     if where is None:
         return ""
     name = coroutine.rpartition(".")[2]
-    try:
-        tree = ast.parse(linecache.getline(where.file, where.line).strip().removesuffix(":"))
-    except (SyntaxError, ValueError):
-        return ""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == name:
-            return bounded(ast.unparse(node))
+    for call in calls_in(linecache.getline(where.file, where.line).strip()):
+        if call.function.rpartition(".")[2] == name:
+            return bounded(str(call))
     return ""
 
 

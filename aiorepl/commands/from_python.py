@@ -2,12 +2,14 @@
 
 import asyncio
 import inspect
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from aiorepl.commands.context import Context
 from aiorepl.errors import CommandError
 from aiorepl.introspect.book import BOOK
+from aiorepl.model import Progress
 
 if TYPE_CHECKING:
     from aiorepl.commands.registry import Command
@@ -23,6 +25,7 @@ class Repl:
 
     A task may be given as itself, by number, by name or as a glob. ``help(repl.tasks)`` says what a command takes.
     Each is called on the loop's thread or on any other one, and raises CommandError where the prompt shows an error.
+    What takes its time is awaited: ``await repl.doctor()``.
     """
 
     def __init__(self, context: Context) -> None:
@@ -58,7 +61,9 @@ def _commands() -> "dict[str, Command]":
 
 def _function(command: "Command", context: "_InCell") -> Callable[..., Any]:
     def call(*arguments: object, **options: object) -> Any:
-        found = command.function(context, *map(_named, arguments), **options)
+        found = command.function(context, *map(_named, arguments, _takes_numbers(command)), **options)
+        if command.waits:
+            return found
         return _finish(found) if inspect.iscoroutine(found) else found
 
     call.__name__ = command.name
@@ -69,11 +74,17 @@ def _function(command: "Command", context: "_InCell") -> Callable[..., Any]:
     return call
 
 
-def _named(argument: object) -> object:
+def _takes_numbers(command: "Command") -> Iterator[bool]:
+    """Tell of each argument in its place whether it is to be a number; a task's is typed as a text."""
+    known = (parameter.kind.convert in (int, float) for parameter in command.parameters)
+    return itertools.chain(known, itertools.repeat(False))
+
+
+def _named(argument: object, number: bool) -> object:
     """A task as a command takes it: by its number."""
     if isinstance(argument, asyncio.Future):
         return str(BOOK.number_of(argument))
-    return str(argument) if type(argument) is int else argument
+    return str(argument) if type(argument) is int and not number else argument
 
 
 def _finish(coroutine: Any) -> Any:
@@ -99,7 +110,8 @@ class _InCell:
         return AtOnce(self._context.inspector)
 
     def emit(self, event: object) -> None:
-        print(getattr(event, "text", event))
+        if not isinstance(event, Progress):
+            print(getattr(event, "text", event))
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._context, name)

@@ -37,6 +37,8 @@ class Command:
     examples: tuple[tuple[str, str], ...]
     parameters: tuple[Parameter, ...]
     documentation: docstring.Documentation
+    # It takes its time while the loop goes on: from a cell it is awaited.
+    waits: bool = False
 
     @property
     def usage(self) -> str:
@@ -110,6 +112,7 @@ class Registry:
         group: str = ...,
         aliases: Sequence[str] = ...,
         examples: Sequence[tuple[str, str]] = ...,
+        waits: bool = ...,
     ) -> Callable[[F], F]: ...
 
     def command(
@@ -121,12 +124,14 @@ class Registry:
         group: str = "your own",
         aliases: Sequence[str] = (),
         examples: Sequence[tuple[str, str]] = (),
+        waits: bool = False,
     ) -> F | Callable[[F], F]:
         """Make a command of a function ``(context, ...)``; its signature and docstring say how it is typed.
 
         Parameters are words in their order, keyword-only ones are options (``bool``: flags), and one
         annotated with ``Code`` takes the rest of the text as it is. An example is a line to type and what it
-        does. The name is the function's, without a trailing underscore.
+        does. The name is the function's, without a trailing underscore. One that ``waits`` takes its time while the
+        loop goes on, and is a coroutine function in ``repl`` too.
 
         Raises:
             TypeError: If a parameter is annotated with what cannot be typed.
@@ -137,7 +142,7 @@ class Registry:
             documentation = docstring.read(function.__doc__)
             parameters = parameters_of(function)
             self.register(
-                Command(own_name, function, group, tuple(aliases), tuple(examples), parameters, documentation)
+                Command(own_name, function, group, tuple(aliases), tuple(examples), parameters, documentation, waits)
             )
             return function
 

@@ -4,6 +4,7 @@ from aiorepl.commands import (  # noqa: F401
     alerts,
     cancelling,
     debugging,
+    doctor,
     files,
     help,
     history,

@@ -3,12 +3,7 @@
 from collections.abc import Iterator
 from itertools import groupby
 
-from aiorepl.render import (  # noqa: F401 - registers what these look like
-    describe_alerts,
-    describe_debug,
-    describe_loops,
-    describe_tasks,
-)
+from aiorepl.render import every_kind  # noqa: F401 - registers what each value looks like
 from aiorepl.render.ansi import color_depth, paint
 from aiorepl.render.blocks import Line, lay_out
 from aiorepl.render.describe import describe

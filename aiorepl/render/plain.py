@@ -1,11 +1,6 @@
 """Values as plain text, drawn with the standard library only."""
 
-from aiorepl.render import (  # noqa: F401 - registers what these look like
-    describe_alerts,
-    describe_debug,
-    describe_loops,
-    describe_tasks,
-)
+from aiorepl.render import every_kind  # noqa: F401 - registers what each value looks like
 from aiorepl.render.blocks import lay_out
 from aiorepl.render.describe import describe
 

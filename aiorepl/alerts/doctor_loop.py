@@ -1,0 +1,121 @@
+"""What is wrong with the steps of a loop: single ones that hold it, or so many that it is never done."""
+
+from collections.abc import Iterator
+
+from aiorepl.alerts.doctor_values import Cause, Hot, Limits, Observations, Spell
+from aiorepl.alerts.places import where_words
+from aiorepl.alerts.values import Alert
+from aiorepl.introspect.why import line_of
+
+__all__ = ["blocked", "busy", "time_words"]
+
+# As many lines of a program as one reads.
+_NAMED = 3
+# Looks without which nothing is said of how busy a loop is.
+_FEWEST = 10
+
+_DIVIDE = "Divide the work with await asyncio.sleep(0) in between, or do it in await asyncio.to_thread(...)."
+_ELSEWHERE = "A thread does not help here: do it in pieces, or in another process (ProcessPoolExecutor)."
+_LESS = (
+    "One thread can do no more. Wait for what is to come instead of asking for it again and again, do more in one step,"
+    " or move work to threads or processes."
+)
+
+
+def blocked(seen: Observations, limits: Limits) -> Iterator[Cause]:
+    """Steps that held the loop for long, one cause for each line."""
+    sampled = seen.sampled
+    for spell in sampled.spells[:_NAMED]:
+        yield _blocked_by(spell, seen)
+    if sampled.spells:
+        return
+    if sampled.hidden >= limits.slow:
+        title = f"a call into C held the loop and the GIL for about {time_words(sampled.hidden)}; nobody could look"
+        alert = _alert_of(seen, None)
+        evidence = (f"{where_words(alert.where)}: {alert.source}",) if alert is not None and alert.where else ()
+        yield Cause("blocked", 2, title, evidence, _ELSEWHERE, *_about(alert, None, seen))
+    elif sampled.overdue >= limits.slow and not seen.last.loop.thread:
+        title = f"the loop has not called back for {time_words(sampled.overdue)}, and its thread cannot be seen"
+        yield Cause("blocked", 3, title, command="%loop", shows="shows what is known of it")
+
+
+def busy(seen: Observations, limits: Limits) -> Iterator[Cause]:
+    """A loop that works all the time, though no single step is to blame."""
+    sampled = seen.sampled
+    if sampled.looks < _FEWEST or 2 * sampled.held > seen.seconds:
+        return
+    by_looks = sampled.busy / sampled.looks
+    share = seen.utilisation if seen.utilisation is not None else by_looks
+    # What slow steps took is told of already.
+    if share * seen.seconds - sampled.held < limits.busy * (seen.seconds - sampled.held):
+        return
+    how = "measured" if seen.utilisation is not None else f"in {sampled.busy:,} of {sampled.looks:,} looks"
+    evidence = [f"at work for {share:.0%} of the time ({how})"]
+    if sampled.processor is not None:
+        evidence.append(f"its thread had {sampled.processor:.0%} of a processor")
+    if seen.steps is not None:
+        evidence.append(f"{seen.steps:,.0f} steps a second")
+    elif seen.passes is not None:
+        evidence.append(f"{seen.passes:,.0f} passes a second, in each of which every task that is ready has a step")
+    evidence += [_hot_words(hot, sampled.busy) for hot in sampled.hot]
+    title = "the loop is never done, though no step of it is slow"
+    command, shows = ("%stats on", "counts the steps of each task; then %tasks --sort busy")
+    if seen.steps is not None:
+        command, shows = ("%tasks --sort busy", "shows who works most")
+    yield Cause("busy", 2, title, tuple(evidence), _LESS, command, shows)
+
+
+def time_words(seconds: float) -> str:
+    """Write a time with as many digits as an observation is worth."""
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def _blocked_by(spell: Spell, seen: Observations) -> Cause:
+    who = f"{spell.who} and others" if spell.others else spell.who
+    call = f" in {spell.call}" if spell.call else ""
+    lasts = spell.lasts and spell.times == 1
+    if lasts:
+        title = f"{who} holds the loop{call}, for {time_words(spell.longest)} so far"
+    elif spell.times == 1:
+        title = f"{who} held the loop{call} for about {time_words(spell.longest)}"
+    else:
+        often = f"{spell.times} times, for {time_words(spell.total)} of {time_words(seen.seconds)}"
+        title = f"{who} held the loop{call} {often}; the longest was about {time_words(spell.longest)}"
+    evidence = []
+    if spell.where is not None:
+        place = where_words(spell.where)
+        evidence.append(f"{place}: {spell.source}" if spell.source else place)
+    evidence.append(f"{spell.there:,} of {spell.looks:,} looks meanwhile found it there, 10 ms apart")
+    if spell.behind:
+        evidence.append(f"{spell.behind:,} {'callback' if spell.behind == 1 else 'callbacks'} waited behind it")
+    advice = f"{spell.call} blocks the loop's thread. Write instead: {spell.cure}" if spell.call else _DIVIDE
+    command, shows = _about(_alert_of(seen, spell), spell, seen)
+    tasks = (spell.task,) if spell.task is not None else ()
+    return Cause("blocked", 3 if lasts else 2, title, tuple(evidence), advice, command, shows, tasks)
+
+
+def _alert_of(seen: Observations, spell: Spell | None) -> Alert | None:
+    """The alert that tells of the same step, if there is one."""
+    for alert in reversed(seen.alerts):
+        if alert.kind in ("blocked-loop", "blocking-call", "slow-callback"):
+            same = spell is not None and spell.where is not None and alert.where is not None
+            if spell is None or (same and line_of(alert.where) == line_of(spell.where)):  # type: ignore[arg-type]
+                return alert
+    return None
+
+
+def _about(alert: Alert | None, spell: Spell | None, seen: Observations) -> tuple[str, str]:
+    """The next command for a step that held the loop, and what that shows."""
+    there = {info.number for info in seen.last.tasks}
+    if spell is not None and spell.lasts and spell.times == 1 and spell.task in there:
+        return f"%where {spell.task}", "shows its stack now"
+    if alert is not None:
+        return f"%alerts {alert.number}", "shows its stack at that time"
+    if spell is not None and spell.task in there:
+        return f"%where {spell.task}", "shows where that task stands"
+    return "%alerts", "lists what was noticed otherwise"
+
+
+def _hot_words(hot: Hot, busy: int) -> str:
+    place = line_of(hot.where) if hot.where is not None else "asyncio's own code"
+    return f"{hot.looks / busy:.0%} of that: {hot.who}, {place}"

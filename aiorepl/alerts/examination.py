@@ -1,0 +1,165 @@
+"""Observe a loop for some seconds: what ``doctor`` draws its conclusions from. Nothing is changed, or left behind.
+
+A look at all tasks stands at the beginning, at the end, and in between; otherwise only the loop's thread is looked at.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Generator, Mapping
+from typing import TypeVar
+
+from aiorepl.alerts.doctor_values import Limits, Observations, Sampled
+from aiorepl.alerts.ledger import Ledger
+from aiorepl.alerts.sampling import EVERY, Sampler
+from aiorepl.alerts.turns import TurnReading, turn_reading
+from aiorepl.alerts.values import Alert
+from aiorepl.introspect.book import BOOK
+from aiorepl.introspect.diagnose import Facts, Place, counts, findings
+from aiorepl.introspect.executors import executor_info
+from aiorepl.introspect.facts import gathering
+from aiorepl.introspect.look import GRACE, Slices, look_now
+from aiorepl.introspect.loops import number_of, read
+from aiorepl.introspect.sizes import process_memory, task_sizes
+from aiorepl.introspect.values import ExecutorInfo, LoopSnapshot
+
+__all__ = ["Examination"]
+
+T = TypeVar("T")
+
+# Times at which the executor is looked at, and tasks are counted by where they stand: in all.
+_EXECUTORS = 10
+_COUNTS = 4
+# Tasks of which the size is estimated, all at once on the loop's thread: some milliseconds at most.
+_SIZED = 20
+
+# The states of a task that has not ended.
+PENDING = frozenset(("running", "ready", "waiting", "cancelling"))
+
+Progress = Callable[[float], object]
+
+
+class Examination:
+    """One examination of one loop; ``run`` may be called once, on any thread but the loop's."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        seconds: float,
+        *,
+        limits: Limits | None = None,
+        ledger: Ledger | None = None,
+        progress: Progress = lambda fraction: None,
+    ) -> None:
+        """Prepare to look for so many seconds.
+
+        Args:
+            loop: What is looked at.
+            seconds: How long.
+            limits: From when on a step is slow.
+            ledger: Where its alerts are found.
+            progress: Called in between, with the part that is done, by the thread that runs this.
+        """
+        self._loop = loop
+        self._seconds = seconds
+        self._limits = limits or Limits()
+        self._ledger = ledger
+        self._progress = progress
+        self._stopped = threading.Event()
+        self._counts: list[Mapping[Place, int]] = []
+        self._executors: list[ExecutorInfo | None] = []
+
+    def stop(self) -> None:
+        """Give up; ``run`` returns soon, with what it has."""
+        self._stopped.set()
+
+    def run(self) -> Observations:
+        """Look, and return what was observed."""
+        begun = time.time()
+        memory = process_memory()
+        first = self._look()
+        started = time.perf_counter()
+        before = turn_reading(self._loop)
+        sampled = self._sample(started)
+        after = turn_reading(self._loop)
+        elapsed = time.perf_counter() - started
+        everything = look_now(self._loop, ended=True)
+        last = self._noted(everything._replace(tasks=tuple(info for info in everything.tasks if info.state in PENDING)))
+        facts = self._on_loop(lambda: gathering(self._loop, everything, {})) if not last.outside else None
+        return Observations(
+            elapsed,
+            first,
+            last,
+            sampled,
+            tuple(self._counts),
+            tuple(self._executors),
+            *_turns_between(before, after),
+            memory=(memory, process_memory()),
+            sizes=self._sizes(last),
+            findings=findings(everything, facts or Facts()),
+            alerts=self._alerts(begun),
+        )
+
+    def _look(self) -> LoopSnapshot:
+        return self._noted(look_now(self._loop))
+
+    def _noted(self, snapshot: LoopSnapshot) -> LoopSnapshot:
+        self._counts.append(counts(snapshot))
+        self._executors.append(snapshot.loop.executor)
+        return snapshot
+
+    def _sample(self, started: float) -> Sampled:
+        sampler = Sampler(self._loop, self._limits.slow)
+        part = executors = 0.0
+        while part < 1.0 and not self._stopped.wait(EVERY):
+            sampler.look()
+            part = (time.perf_counter() - started) / self._seconds
+            if part >= executors:
+                executors += 1 / _EXECUTORS
+                self._executors.append(read(lambda: executor_info(self._loop), []))
+                self._progress(min(part, 1.0))
+            if len(self._counts) / (_COUNTS - 1) <= part < 1.0:
+                self._count(sampler)
+        return sampler.result()
+
+    def _count(self, sampler: Sampler) -> None:
+        # On a loop that does not answer no task is made, and a look at it would take as long as ten of the thread.
+        late = sampler.overdue > 2 * EVERY
+        self._counts.append(self._counts[-1] if late else counts(look_now(self._loop, holders=False)))
+
+    def _on_loop(self, work: Callable[[], Generator[None, None, T]]) -> T | None:
+        """Have the loop do some work in slices; None if it does not come to it."""
+        with Slices(work, self._loop) as slices:
+            slices.start()
+            while not slices.stalled() and not self._stopped.is_set():
+                try:
+                    return slices.done.result(GRACE)
+                except TimeoutError:
+                    continue
+        return None
+
+    def _sizes(self, snapshot: LoopSnapshot) -> tuple[int, ...]:
+        numbers = [info.number for info in snapshot.tasks if info.state == "waiting" and not info.own]
+        chosen = numbers[:: max(1, len(numbers) // _SIZED)][:_SIZED]
+
+        def work() -> Generator[None, None, tuple[int, ...]]:
+            yield
+            tasks = [task for task in map(BOOK.find, chosen) if task is not None]
+            return tuple(task_sizes(tasks)) if len(tasks) > 1 else ()
+
+        return self._on_loop(work) or ()
+
+    def _alerts(self, begun: float) -> tuple[Alert, ...]:
+        if self._ledger is None:
+            return ()
+        mine = (None, number_of(self._loop))
+        return tuple(alert for alert in self._ledger.list() if alert.last >= begun and alert.loop in mine)
+
+
+def _turns_between(before: TurnReading | None, after: TurnReading | None) -> tuple[float | None, float | None]:
+    """The part of the time in which a loop was busy, and its passes in a second, where they are measured anyway."""
+    if before is None or after is None:
+        return None, None
+    busy, whole = after.busy - before.busy, after.busy + after.idle - before.busy - before.idle
+    passed = after.time - before.time
+    return busy / whole if whole > 0 else None, (after.passes - before.passes) / passed if passed > 0 else None

@@ -1,0 +1,11 @@
+"""Importing this registers what each kind of value looks like; a module that describes further ones is added here."""
+
+from aiorepl.render import (  # noqa: F401
+    describe_alerts,
+    describe_debug,
+    describe_doctor,
+    describe_loops,
+    describe_tasks,
+)
+
+__all__: list[str] = []

@@ -1,0 +1,283 @@
+"""``%doctor``: a real program for each thing that may be wrong with a loop, and all that is said of it."""
+
+import asyncio
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+
+import pytest
+from command_session import Typed, new_session, type_and_interrupt, type_lines
+from sessions import conversation, texts
+
+from aiorepl.alerts.doctor_values import Diagnosis
+from aiorepl.model import Progress
+from aiorepl.render.plain import draw
+
+uvloop: ModuleType | None
+try:
+    import uvloop
+except ImportError:
+    uvloop = None
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+LOOPS: list[LoopFactory] = [asyncio.new_event_loop]
+if uvloop is not None:
+    LOOPS.append(uvloop.new_event_loop)
+EACH_LOOP = pytest.mark.parametrize("factory", LOOPS, ids=["asyncio", "uvloop"][: len(LOOPS)])
+
+LOOK = "%doctor 0.3"
+# Wide enough that no line is broken.
+WIDTH = 300
+
+
+@dataclass
+class Program:
+    """Cells that make a program, which ends when ``go`` is set, and what is said of it; numbers are written as N."""
+
+    name: str
+    cells: tuple[str, ...]
+    said: list[str]
+    executor: str = "–  none yet"
+
+
+PROGRAMS = [
+    Program(
+        "a step that sleeps",
+        (
+            "import time\ndef wait():\n    while not go.is_set(): time.sleep(0.01)\nasync def step(): wait()",
+            "task = asyncio.create_task(step(), name='worker')",
+        ),
+        [
+            "blocked by code: worker (step) holds the loop in time.sleep, for N so far",
+            "    <cell N>, line N: while not go.is_set(): time.sleep(N)",
+            "    N of N looks meanwhile found it there, N apart",
+            "  time.sleep blocks the loop's thread. Write instead: await asyncio.sleep(N)",
+            "  next: %where N  (shows its stack now)",
+        ],
+    ),
+    Program(
+        "a step that computes",
+        (
+            "def count():\n    while not go.is_set(): sum(range(1000))\nasync def step(): count()",
+            "task = asyncio.create_task(step(), name='worker')",
+        ),
+        [
+            "blocked by code: worker (step) holds the loop, for N so far",
+            "    <cell N>, line N: while not go.is_set(): sum(range(N))",
+            "    N of N looks meanwhile found it there, N apart",
+            "  Divide the work with await asyncio.sleep(N) in between, or do it in await asyncio.to_thread(...).",
+            "  next: %where N  (shows its stack now)",
+        ],
+    ),
+    Program(
+        "steps that sleep again and again",
+        (
+            "import time\nasync def poll():\n    while not go.is_set():\n        time.sleep(0.12)\n"
+            "        await asyncio.sleep(0.005)",
+            "task = asyncio.create_task(poll(), name='worker')",
+        ),
+        [
+            "blocked by code: worker (poll) held the loop in time.sleep N times, for N of N; the longest was N",
+            "    <cell N>, line N: time.sleep(N)",
+            "    N of N looks meanwhile found it there, N apart",
+            "  time.sleep blocks the loop's thread. Write instead: await asyncio.sleep(N)",
+            "  next: %alerts N  (shows its stack at that time)",
+        ],
+    ),
+    Program(
+        "many short steps",
+        (
+            "async def poll():\n    while not go.is_set(): await asyncio.sleep(0)",
+            "tasks = [asyncio.create_task(poll()) for _ in range(20)]",
+        ),
+        [
+            "too many steps: the loop is never done, though no step of it is slow",
+            "    at work for N of the time (measured)",
+            "    its thread had N of a processor",
+            "    N passes a second, in each of which every task that is ready has a step",
+            "    N of that: poll, <cell N>:N",
+            "  One thread can do no more. Wait for what is to come instead of asking for it again and again, do more in one"
+            " step, or move work to threads or processes.",
+            "  next: %stats on  (counts the steps of each task; then %tasks --sort busy)",
+        ],
+    ),
+    Program(
+        "a lock that is held for long",
+        (
+            "lock = asyncio.Lock()\nasync def hold():\n    async with lock:\n        await asyncio.sleep(60)",
+            "async def want():\n    async with lock:\n        pass",
+            "tasks = [asyncio.create_task(hold(), name='holder')]",
+            "tasks += [asyncio.create_task(want(), name=f'worker-{n}') for n in range(1, 6)]; await asyncio.sleep(0)",
+        ),
+        [
+            "waiting in line: N tasks wait for a Lock, and none of them got it in N",
+            "    worker-N want (<cell N>:N) has waited at least N for a Lock held by holder hold (<cell N>:N).",
+            "    holder hold (<cell N>:N) sleeps N more.",
+            "  Hold it for less: await only what has to be done under it.",
+            "  next: %locks  (shows who holds it, and who is in line)",
+        ],
+    ),
+    Program(
+        "locks in opposite order",
+        (
+            "a, b = asyncio.Lock(), asyncio.Lock()\nasync def take(first, second):\n    async with first:\n"
+            "        await asyncio.sleep(0)\n        async with second: pass",
+            "x = asyncio.create_task(take(a, b), name='x'); y = asyncio.create_task(take(b, a), name='y')",
+        ),
+        [
+            "waiting in line: x and y wait for each other",
+            "    x take (<cell N>:N) waits for a Lock that y take holds at <cell N>:N",
+            "    y take (<cell N>:N) waits for a Lock that x take holds at <cell N>:N",
+            "  Take the locks in the same order everywhere, or put a timeout around the wait; %cancel frees one now.",
+            "  next: %why N  (goes down to the cause)",
+        ],
+    ),
+    Program(
+        "a queue that nobody empties",
+        (
+            "queue = asyncio.Queue(maxsize=1)\nasync def produce():\n    while True:\n        await queue.put(1)",
+            "tasks = [asyncio.create_task(produce(), name=f'producer-{n}') for n in (1, 2, 3)]; await asyncio.sleep(0)",
+        ),
+        [
+            "waiting in line: N tasks wait to put into a Queue(maxsize=N), from which nothing was taken in N",
+            "    producer-N produce (<cell N>:N) has waited at least N for Queue(maxsize=N).put, full (N of N in line).",
+            "  Its consumers are too slow, too few, or gone: look at what they wait for.",
+            "  next: %tasks --group  (shows where the others stand)",
+        ],
+    ),
+    Program(
+        "an executor that is taken",
+        (
+            "from concurrent.futures import ThreadPoolExecutor\nexecutor = ThreadPoolExecutor(2)\n"
+            "asyncio.get_running_loop().set_default_executor(executor)\ndef fetch(): go.wait(20)",
+            "tasks = [asyncio.create_task(asyncio.to_thread(fetch), name=f'caller-{n}') for n in range(6)]",
+            "while executor._work_queue.qsize() < 4: await asyncio.sleep(0)",
+        ),
+        [
+            "starved executor: all N threads work and N calls wait",
+            "    so it was at each of N looks; N waited at the first",
+            "    N in fetch",
+            "    caller-N to_thread",
+            "  Give the loop an executor with more threads, or run fewer calls at a time: DNS lookups stand in the same"
+            " line.",
+            "  next: %loop  (shows its threads and what they run)",
+        ],
+        executor="N of N threads work  N calls queued",
+    ),
+    Program(
+        "tasks that become more",
+        (
+            "async def one():\n    await gate.wait()\ngate = asyncio.Event(); tasks = []",
+            "async def grow():\n    while not go.is_set():\n"
+            "        tasks.extend([asyncio.create_task(one()) for _ in range(40)])\n        await asyncio.sleep(0.01)",
+            "task = asyncio.create_task(grow(), name='growing')",
+        ),
+        [
+            "growing tasks: N tasks of one at <cell N>:N, N more than N ago",
+            "    N, N, N, N at N looks",
+            "    Task-N one (<cell N>:N) has waited at least N for Event.wait.",
+            "    the first of them was made at <cell N>:N",
+            "  Make fewer at a time: workers that take what is to be done from a bounded queue need a task each, no more.",
+            "  next: %tasks --group  (shows where they stand)",
+        ],
+    ),
+    Program(
+        "a task that failed and was forgotten",
+        (
+            "async def crawl():\n    raise LookupError('gone')",
+            "task = asyncio.create_task(crawl(), name='crawler'); await asyncio.sleep(0)",
+            "from aiorepl.introspect.book import BOOK",
+            "repl.stuck();",
+            "BOOK.entry(task).since -= 10",
+        ),
+        [
+            "something else: crawler crawl failed with LookupError('gone')",
+            "    made at <cell N>:N",
+            "  Await the task, or put it into a TaskGroup.",
+            "  next: %task N  (shows all that is known of it)",
+        ],
+    ),
+    Program(
+        "nothing to do",
+        (),
+        [
+            "healthy: no step held the loop up, and whoever waits for something gets it",
+            "  next: %doctor N  (looks longer, for what comes now and then)",
+        ],
+    ),
+    Program(
+        "tasks that wait for work",
+        (
+            "queue = asyncio.Queue()\nasync def consume():\n    while True:\n        await queue.get()",
+            "tasks = [asyncio.create_task(consume()) for n in range(300)]; await asyncio.sleep(0)",
+        ),
+        [
+            "healthy: no step held the loop up, and whoever waits for something gets it",
+            "  next: %tasks --group  (shows what the tasks wait for)",
+        ],
+    ),
+]
+
+_NUMBER = re.compile(r"(?<![A-Za-z])(about )?(\d[\d,.]*\d|\d)(st|nd|rd|th)?( (?:us|ms|s|bytes|kB|MB)\b|%)?")
+
+
+def settled(text: str) -> list[str]:
+    """The lines without the numbers that depend on the moment, and without the room that these take."""
+    return [re.sub(r"(?<=\S)  +", "  ", _NUMBER.sub("N", line)) for line in text.splitlines()]
+
+
+def examined(program: Program, factory: LoopFactory) -> Diagnosis:
+    """Run the program in a real session, and ask."""
+
+    async def script() -> Diagnosis:
+        go = threading.Event()
+        session = new_session({"go": go}, factory=factory)
+        async with conversation(session) as talk:
+            for cell in program.cells:
+                assert not any("Error" in text for text in texts(await talk.type(cell)))
+            try:
+                typed = Typed(await talk.type(LOOK))
+            finally:
+                go.set()
+        answer = typed.answer
+        assert isinstance(answer, Diagnosis), typed.events
+        assert [event.fraction for event in typed.progress] == sorted(event.fraction for event in typed.progress)
+        return answer
+
+    return asyncio.run(script())
+
+
+@EACH_LOOP
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+def test_it_is_said_what_is_wrong(program: Program, factory: LoopFactory) -> None:
+    lines = settled(draw(examined(program, factory), WIDTH))
+    measured = factory is asyncio.new_event_loop
+    expected = list(program.said)
+    if not measured and any("passes" in line for line in expected):
+        # Its passes cannot be counted.
+        expected = [line.replace("(measured)", "(in N of N looks)") for line in expected if "passes" not in line]
+    assert lines[:1] == ["loop N in thread aiorepl-loop, looked at for N"]
+    assert lines[1 : len(expected) + 3] == ["", *expected, ""]
+    # What stands behind each label of the table below.
+    table = dict(line.split("  ", 1) for line in lines[len(expected) + 3 :])
+    assert list(table) == LABELS
+    assert table["at work"] == f"N  {'measured' if measured else 'of N looks'}"
+    assert table["passes a second"] == ("N" if measured else "–")
+    assert table["steps a second"] == "–  %stats on counts them"
+    assert table["executor"] == program.executor
+
+
+LABELS = [
+    "at work",
+    "processor",
+    "called back late by",
+    "longest step seen",
+    "passes a second",
+    "steps a second",
+    "tasks",
+    "executor",
+    "memory",
+    "of pending tasks",
+]
