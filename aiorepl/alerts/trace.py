@@ -115,13 +115,17 @@ class Trace:
         """Tell whether nothing is followed any more; there may be calls yet to be taken."""
         return bool(self.reason) and self._instrument is None
 
-    def take(self, most: int) -> tuple[tuple[TracedCall, ...], int]:
-        """Return the first calls that have ended since the last time, and how many others did."""
+    def tidy(self) -> None:
+        """End what is over; called every now and then by who takes the calls."""
         with self._taking:
             if not self.reason and self._function() is None:
                 self._end("the function is gone")
             if self.reason and (not self._open or self._clock() - self._reached > _PATIENCE):
                 self._finish()
+
+    def take(self, most: int) -> tuple[tuple[TracedCall, ...], int]:
+        """Return the first calls that have ended since the last time, and how many others did."""
+        with self._taking:
             taken = [self._ended.popleft() for _ in range(len(self._ended))]
             self._totals = self._totals.with_calls(taken)
         return tuple(taken[:most]), max(0, len(taken) - most)

@@ -10,16 +10,16 @@ from aiorepl.introspect.summary import summarize, type_name
 
 __all__ = ["Parameters", "in_words"]
 
-# Characters of one value, and how many arguments are told.
-_LENGTH = 40
+# Characters of an argument and of a result, and how many arguments are told.
+_LENGTH, _LONGER = 40, 60
 _MOST = 8
 
 _NOTHING = object()
 
 
-def in_words(value: object) -> str:
+def in_words(value: object, length: int = _LONGER) -> str:
     """Describe a value; one whose repr would be the program's own code by its type."""
-    return summarize(value, _LENGTH) or f"<{type_name(value)}>"
+    return summarize(value, length) or f"<{type_name(value)}>"
 
 
 class Parameters:
@@ -51,17 +51,17 @@ class Parameters:
         for index, name in enumerate(self._places[self._hidden :], self._hidden):
             value = read(name)
             if index < required or rest:
-                yield Argument("", in_words(value))
+                yield Argument("", in_words(value, _LENGTH))
             elif value is not defaults[index - required]:
-                yield Argument(name, in_words(value))
+                yield Argument(name, in_words(value, _LENGTH))
         assert type(rest) is tuple
-        yield from (Argument("", in_words(value)) for value in rest)
+        yield from (Argument("", in_words(value, _LENGTH)) for value in rest)
         optional = (function and function.__kwdefaults__) or {}
         for name in self._keywords:
             value = read(name)
             if value is not optional.get(name, _NOTHING):
-                yield Argument(name, in_words(value))
+                yield Argument(name, in_words(value, _LENGTH))
         others = read(self._more) if self._more else {}
         assert type(others) is dict
         for key, value in others.items():
-            yield Argument(key if type(key) is str else in_words(key), in_words(value))
+            yield Argument(key[:_LENGTH] if type(key) is str else in_words(key, _LENGTH), in_words(value, _LENGTH))

@@ -1,6 +1,6 @@
 """What a command may use of the session that it was typed into."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from aiorepl.model import Event
@@ -9,9 +9,13 @@ from aiorepl.settings import Settings
 if TYPE_CHECKING:
     from aiorepl.introspect.inspector import Inspector
 
-__all__ = ["Context", "Entry", "Evaluation", "Job", "Jobs", "Undo"]
+__all__ = ["Context", "Entry", "Evaluation", "Feed", "Job", "Jobs", "Undo"]
 
 T = TypeVar("T")
+
+
+# Returns what has come up since it was asked before; None if nothing will any more.
+Feed = Callable[[], Iterable[Event] | None]
 
 
 class Entry(NamedTuple):
@@ -132,6 +136,12 @@ class Context(Protocol):
 
     def emit(self, event: Event) -> None:
         """Show an event now, before the command has ended."""
+
+    def feed(self, feed: Feed) -> None:
+        """Announce what a feed has; it is asked on the session's own thread, some ten times a second.
+
+        Any thread may call this. A session that ends does not ask again: what the feed tells of is ended by ``undo``.
+        """
 
     def renew_hints(self) -> None:
         """Show each hint once more."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import groupby
 
-from aiorepl.render import describe_loops, describe_tasks  # noqa: F401 - registers what these look like
+from aiorepl.render import describe_loops, describe_tasks, describe_traces  # noqa: F401 - registers what these look like
 from aiorepl.render.ansi import color_depth, paint
 from aiorepl.render.blocks import Line, lay_out
 from aiorepl.render.describe import describe

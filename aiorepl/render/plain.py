@@ -1,6 +1,6 @@
 """Values as plain text, drawn with the standard library only."""
 
-from aiorepl.render import describe_loops, describe_tasks  # noqa: F401 - registers what these look like
+from aiorepl.render import describe_loops, describe_tasks, describe_traces  # noqa: F401 - registers what these look like
 from aiorepl.render.blocks import lay_out
 from aiorepl.render.describe import describe
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from aiorepl.alerts.unretrieved import UnretrievedWatch
-from aiorepl.commands.context import Entry, Evaluation
+from aiorepl.commands.context import Entry, Evaluation, Feed
 from aiorepl.commands.from_python import Repl
 from aiorepl.errors import CommandError
 from aiorepl.interpret.daemon import in_thread
@@ -32,6 +32,7 @@ from aiorepl.model import (
     Signature,
     Status,
 )
+from aiorepl.session.feeds import Feeds
 from aiorepl.session.interrupts import Interrupts, Raiser
 from aiorepl.session.jobs import CellJob, JobTable, Runs, ShellJob
 from aiorepl.session.pulse import Pulse
@@ -89,6 +90,7 @@ class LocalSession:
         self.keeps_jobs = False
         self.entries: list[Entry] = []
         self.undo = UndoStack(self._not_undone)
+        self._feeds = Feeds(self._tell)
         self._interpreter = interpreter
         self._make_host = make_host
         self._in_main_thread = in_main_thread
@@ -245,6 +247,10 @@ class LocalSession:
     def emit(self, event: Event) -> None:
         """Show an event of the submission in the foreground."""
         self._emit(event)
+
+    def feed(self, feed: Feed) -> None:
+        """Announce what a feed has from now on."""
+        self._feeds.add(feed)
 
     def renew_hints(self) -> None:
         """Show each hint once more."""
@@ -426,6 +432,7 @@ class LocalSession:
     def _look_after(self) -> None:
         """What is due with each beat of the pulse."""
         self._watch.scan()
+        self._feeds.ask()
         # Nobody tells of an app's loop that it was closed.
         for execution in list(self._interpreter.running):
             if not execution.host.owned and execution.loop.is_closed():
