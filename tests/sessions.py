@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 
 from command_session import new_session
 
-from aiorepl.model import Event, Failure, Notice, Result, Status
+from aiorepl.model import Answer, Event, Failure, Notice, Result, Status
+from aiorepl.render.plain import draw
 from aiorepl.session.local import LocalSession
 
 # Seconds; what is waited for comes at once, unless it does not come.
@@ -56,6 +57,16 @@ class Conversation:
                 for event in self.announced:
                     if part in getattr(event, "text", ""):
                         return event
+                self._news.clear()
+                await self._news.wait()
+
+    async def news(self, part: str) -> str:
+        """Wait until this is drawn of what commands announce; return all of that, 200 columns wide."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                drawn = "".join(draw(event.value, 200) for event in self.announced if isinstance(event, Answer))
+                if part in drawn:
+                    return drawn
                 self._news.clear()
                 await self._news.wait()
 

@@ -98,7 +98,7 @@ class Trace:
         with _starting:
             other = _TRACES.get(function)
             if other is not None and not other.reason:
-                raise CommandError(f"{self.name} is traced already; end that first")
+                raise CommandError(f"{self.name} is traced already; where that was asked for, %trace off ends it")
             # A call may begin, and reach the limit, before install returns.
             self._instrument = _instrument(function, self._begin)
             self._instrument.install()
