@@ -248,7 +248,7 @@ def test_functions_are_completed_with_nothing_run() -> None:
             batches = [batch async for batch in talk.session.complete(text, len(text))]
             return [(completion.text, completion.summary) for completion in batches[-1]]
 
-        assert await tab("%trace l") == [("lazy.", "Lazy"), ("lamb", ""), ("lmath.", "module")]
+        assert await tab("%trace l") == [("lamb", ""), ("lazy.", "Lazy"), ("lmath.", "module")]
         assert await tab("%trace of") == [("off", "end one or all")]
         assert await tab("%trace n") == []
         assert await tab("%trace lazy.") == [("lazy.load", "Load it.")]

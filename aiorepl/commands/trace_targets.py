@@ -1,7 +1,8 @@
 """Which function ``%trace`` means, and which there are: found with none of the program's code run."""
 
+import functools
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from aiorepl.commands.arguments import Choice, Query
@@ -63,23 +64,27 @@ def functions(query: Query) -> Iterable[Choice]:
         return []
     namespace = query.context.namespace
     owner, dot, beginning = query.beginning.rpartition(".")
-    names: Iterable[tuple[str, object]] = list(namespace.items())
+    names: Iterable[str] = list(namespace)
+    lookup: Callable[[str], object] = lambda name: namespace.get(name, static.UNKNOWN)  # noqa: E731
     if dot:
-        value = static.resolve(owner, lambda name: namespace.get(name, static.UNKNOWN))
-        if value is static.UNKNOWN:
-            return []
-        names = [(name, static.get_attribute(value, name)) for name in sorted(static.attribute_names(value))]
-    private = beginning.startswith("_")
-    return list(_choices(owner + dot, ((name, value) for name, value in names if private or not name.startswith("_"))))
+        value = static.resolve(owner, lookup)
+        names = () if value is static.UNKNOWN else static.attribute_names(value)
+        lookup = functools.partial(static.get_attribute, value)
+    fitting = [name for name in names if type(name) is str and name.startswith(beginning)]
+    if not beginning:
+        fitting = [name for name in fitting if not name.startswith("_")]
+    return _choices(owner + dot, sorted(fitting), lookup)
 
 
-def _choices(before: str, names: Iterable[tuple[str, object]]) -> Iterator[Choice]:
-    for name, value in names:
+def _choices(before: str, names: Iterable[str], lookup: Callable[[str], object]) -> Iterator[Choice]:
+    of_types: dict[type, bool] = {}
+    for name in names:
+        value = lookup(name)
         if value is static.UNKNOWN or type_name(value).startswith("aiorepl."):
             continue
         if _is_function(value):
             yield before + name, static.describe(value)[1]
-        elif _has_functions(value):
+        elif _has_functions(value, of_types):
             yield f"{before}{name}.", static.describe(value)[0] or type_name(value)
 
 
@@ -88,10 +93,12 @@ def _is_function(value: object) -> bool:
     return type(function) is types.FunctionType
 
 
-def _has_functions(value: object) -> bool:
-    """Tell whether an object has functions, or is a module or a class that may."""
-    if static.is_class(value) or issubclass(type(value), types.ModuleType):
-        return True
-    return any(
-        type(one) is types.FunctionType for _, names in static.class_dicts(type(value)) for one in names.values()
-    )
+def _has_functions(value: object, of_types: dict[type, bool]) -> bool:
+    """Tell whether an object is a module or a class, or has methods; ``of_types`` is what was found out so far."""
+    cls = type(value)
+    if cls not in of_types:
+        special = issubclass(cls, (type, types.ModuleType))
+        of_types[cls] = special or any(
+            type(one) is types.FunctionType for _, names in static.class_dicts(cls) for one in names.values()
+        )
+    return of_types[cls]
