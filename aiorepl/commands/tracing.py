@@ -61,7 +61,9 @@ def trace(
     max: int | None = None,
     rate: Rate | None = None,
 ) -> TraceBegun | TraceList | TraceNews:
-    """Show the calls of a function as they end, with arguments, result, time and suspensions.
+    """Show the calls of a function as they end.
+
+    Each is told with its arguments, its result or exception, how long it took and how often it was suspended.
 
     A call of a coroutine function or a generator function goes from its first step to its last; it is suspended where
     it awaits something that is not there yet, and a generator also with each item. Of values whose repr would run the
@@ -71,9 +73,9 @@ def trace(
     reached is shown as far as it has come.
 
     Only functions written in Python can be traced, and only calls that begin after the trace did. Given as
-    object.method, calls on that object; as Class.method, on all. A traced call takes some microseconds more, and up to
-    Python 3.14 so does each exception anywhere, by a fraction of one. On Python 3.11 the function runs in a wrapper
-    meanwhile: its tracebacks have two more frames for each call.
+    object.method, calls on that object; as Class.method, on all. A traced call takes some microseconds more. On Python
+    3.12 to 3.14 each exception anywhere takes a fraction of one more meanwhile. On 3.11 the function runs in a wrapper
+    meanwhile: each call has two frames more, in tracebacks and in a deep recursion.
 
     Args:
         function: The function; "off" ends what is traced. Left out, what is traced is listed.
