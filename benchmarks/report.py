@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 __all__ = ["LOOKING_ROWS", "ROWS", "Row", "Target", "table"]
 
-SCALES = {"ms": 1000, "MiB": 1, "%": 100}
+SCALES = {"ms": 1000, "MiB": 1, "%": 100, "x": 1, "us": 1}
 NOT_MEASURED = "–"
 OURS = "aiorepl"
 

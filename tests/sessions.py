@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from command_session import new_session
 
 from aiorepl.alerts.values import Alert
-from aiorepl.model import AlertRaised, Event, Failure, Notice, Result, Status
+from aiorepl.model import AlertRaised, Answer, Event, Failure, Notice, Result, Status
+from aiorepl.render.plain import draw
 from aiorepl.session.local import LocalSession
 
 # Seconds; what is waited for comes at once, unless it does not come.
@@ -63,6 +64,15 @@ class Conversation:
         """Wait for the next announcement."""
         self._news.clear()
         await self._news.wait()
+
+    async def drawn_news(self, part: str) -> str:
+        """Wait until this is drawn of what commands announce; return all of that, 200 columns wide."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                drawn = "".join(draw(event.value, 200) for event in self.announced if isinstance(event, Answer))
+                if part in drawn:
+                    return drawn
+                await self.news()
 
     async def listen(self) -> None:
         async for event in self.session.announcements():

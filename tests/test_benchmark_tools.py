@@ -7,9 +7,10 @@ import pytest
 
 pytest.importorskip("pty")
 
-from benchmarks.inside import looking
+from benchmarks.inside import looking, tracing
 from benchmarks.report import LOOKING_ROWS, Row, Target, figure, table
 from benchmarks.terminal import ProgramEnded, Terminal, TimedOut, environment
+from benchmarks.tracing import ROWS as TRACING_ROWS
 
 ASK_FOR_CURSOR = r"""
 import re, sys, termios, tty
@@ -122,4 +123,12 @@ def test_what_is_measured_of_a_look_has_its_row(measure: str, monkeypatch: pytes
     samples = looking.MEASURES[measure]("aiorepl")
     assert samples
     assert samples.keys() <= {row.series for row in LOOKING_ROWS}
+    assert all(isinstance(figure, float) for figures in samples.values() for figure in figures)
+
+
+def test_what_is_measured_of_a_trace_has_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracing, "CALLS", 5)
+    monkeypatch.setattr(tracing, "ROUNDS", 2)
+    samples = tracing.measure()
+    assert list(samples) == [row.series for row in TRACING_ROWS]
     assert all(isinstance(figure, float) for figures in samples.values() for figure in figures)

@@ -124,7 +124,7 @@ def test_builtins_literals_and_items() -> None:
         ("asyncio['x']?", "asyncio['x'] would have to be run; give it a name first, then ask for that"),
         ("d[1]?", "d has no [1]"),
         ("d[d]?", "d[d] would have to be run; give it a name first, then ask for that"),
-        ("for?", "for? takes a name, such as asyncio.sleep?"),
+        ("for?", "for is not a name, such as asyncio.sleep"),
     ],
 )
 def test_what_cannot_be_told_is_one_line(line: str, message: str) -> None:

@@ -14,7 +14,7 @@ from aiorepl.commands.values import ObjectHelp
 from aiorepl.errors import CommandError
 from aiorepl.introspect.summary import summarize, type_name
 
-__all__ = ["describe"]
+__all__ = ["describe", "resolve"]
 
 # The names under which linecache keeps the cells begin so.
 CELL = "<cell "
@@ -42,7 +42,7 @@ async def describe(context: Context, expression: str, *, source: bool) -> Object
     Raises:
         CommandError: If there is no such name or attribute, or the expression would have to be run.
     """
-    value = _resolve(expression, context.namespace)
+    value = resolve(expression, context.namespace)
     where = _where(value)
     file, line = _place(where)
     return ObjectHelp(
@@ -57,11 +57,16 @@ async def describe(context: Context, expression: str, *, source: bool) -> Object
     )
 
 
-def _resolve(expression: str, namespace: dict[str, object]) -> object:
+def resolve(expression: str, namespace: dict[str, object]) -> object:
+    """Return what names, attributes and constant subscripts stand for; none of the program's code is run.
+
+    Raises:
+        CommandError: If there is no such name or attribute, or the expression would have to be run.
+    """
     try:
         node = ast.parse(expression.strip(), mode="eval").body
     except (SyntaxError, ValueError):
-        raise CommandError(f"{expression}? takes a name, such as asyncio.sleep?") from None
+        raise CommandError(f"{expression} is not a name, such as asyncio.sleep") from None
     return _evaluate(node, namespace)
 
 

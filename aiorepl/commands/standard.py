@@ -16,6 +16,7 @@ from aiorepl.commands import (  # noqa: F401
     settings,
     tasks,
     timing,
+    tracing,
 )
 from aiorepl.commands.registry import COMMANDS
 

@@ -221,11 +221,15 @@ def _awaited_by_generator(generator: "AsyncGeneratorType[Any, Any]") -> object:
 def _driven(generator: "GeneratorType[Any, Any, Any]") -> object:
     """What a generator drives without ``yield from``, if it is known to do so."""
     if own_frame(generator.gi_code.co_filename):
-        # It sends into a cell's coroutine step by step.
-        return next((r for r in gc.get_referents(generator) if type(r) is CoroutineType), None)
+        # It goes step by step through a cell's coroutine, or through a traced call.
+        return next((r for r in gc.get_referents(generator) if _is_driven(r)), None)
     if generator.gi_code in _FUTURE_AWAITS:
         return next((r for r in gc.get_referents(generator) if asyncio.isfuture(r)), None)
     return None
+
+
+def _is_driven(value: object) -> bool:
+    return type(value) in (CoroutineType, GeneratorType) or type(value).__name__ in OPAQUE
 
 
 # Of futures that are written in Python, ``__await__`` is a generator.

@@ -32,6 +32,7 @@ __all__ = [
     "number_of",
     "read",
     "registered",
+    "thread_name",
     "thread_of",
 ]
 
@@ -96,7 +97,7 @@ def loop_info(
     info = LoopInfo(
         number=number_of(loop),
         kind=_kind(loop),
-        thread=_thread_name(thread),
+        thread=thread_name(thread),
         running=bool(read(loop.is_running, errors)),
         closed=bool(read(loop.is_closed, errors)),
         debug=bool(read(loop.get_debug, errors)),
@@ -192,7 +193,8 @@ def _number(value: object) -> float | None:
     return float(value) if type(value) in (int, float) else None  # type: ignore[arg-type]
 
 
-def _thread_name(ident: int | None) -> str:
+def thread_name(ident: int | None) -> str:
+    """Return the name of a thread, or its number if Python did not start it; empty for None."""
     if ident is None:
         return ""
     # Not threading.enumerate(), which takes a lock that an interrupted thread may hold.

@@ -36,11 +36,15 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Paragraphs that are broken to the width; an empty one is an empty line."""
+    """Paragraphs that are broken to the width; an empty one is an empty line.
+
+    All lines are indented by ``indent``, and those after a paragraph's first by ``hang`` besides.
+    """
 
     lines: tuple[str, ...]
     role: str = ""
     indent: int = 0
+    hang: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +106,12 @@ class _Layout:
     def _lines(self, block: Lines) -> Iterator[Line]:
         indent = " " * block.indent
         for text in block.lines:
-            for line in wrap(self._clean(text), self.width - block.indent):
+            first, *more = self._hung(self._clean(text), self.width - block.indent, block.hang)
+            for line in (first, *(" " * block.hang + line for line in more)):
                 yield (Segment(indent + line if line else "", block.role),)
+
+    def _hung(self, text: str, width: int, hang: int) -> list[str]:
+        return wrap(text, width if cells(text) <= width else width - hang)
 
     def _code(self, block: Code) -> Iterator[Line]:
         for text in block.text.split("\n"):

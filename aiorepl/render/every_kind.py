@@ -6,6 +6,7 @@ from aiorepl.render import (  # noqa: F401
     describe_doctor,
     describe_loops,
     describe_tasks,
+    describe_traces,
 )
 
 __all__: list[str] = []
