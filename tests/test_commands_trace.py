@@ -300,7 +300,7 @@ def test_sessions_trace_apart() -> None:
             assert texts(await other.type("%trace works --max 5")) == [TRACED]
             assert texts(await other.type("%trace off"))[0].startswith("nothing is traced")
             await other.type("works(5)")
-            assert normal(await one.news("works")) == "works(5) -> 5 in T  cell 3\n"
+            assert normal(await one.drawn_news("works")) == "works(5) -> 5 in T  cell 3\n"
             assert other.announced == []
 
     asyncio.run(run())

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from types import ModuleType
 
 import pytest
-from command_session import Typed, new_session, type_and_interrupt, type_lines
+from command_session import Typed, new_session
 from sessions import conversation, texts
 
 from aiorepl.alerts.doctor_values import Diagnosis
-from aiorepl.model import Progress
 from aiorepl.render.plain import draw
 
 uvloop: ModuleType | None
@@ -98,7 +97,7 @@ PROGRAMS = [
             "    its thread had N of a processor",
             "    N passes a second, in each of which every task that is ready has a step",
             "    N of that: poll, <cell N>:N",
-            "  One thread can do no more. Wait for what is to come instead of asking for it again and again, do more in one"
+            "  One thread can do no more. Wait for what is to come instead of asking for it again and again, do more in one"  # noqa: E501
             " step, or move work to threads or processes.",
             "  next: %stats on  (counts the steps of each task; then %tasks --sort busy)",
         ],
@@ -142,7 +141,7 @@ PROGRAMS = [
         ),
         [
             "waiting in line: N tasks wait to put into a Queue(maxsize=N), from which nothing was taken in N",
-            "    producer-N produce (<cell N>:N) has waited at least N for Queue(maxsize=N).put, full (N of N in line).",
+            "    producer-N produce (<cell N>:N) has waited at least N for Queue(maxsize=N).put, full (N of N in line).",  # noqa: E501
             "  Its consumers are too slow, too few, or gone: look at what they wait for.",
             "  next: %tasks --group  (shows where the others stand)",
         ],
@@ -179,7 +178,7 @@ PROGRAMS = [
             "    N, N, N, N at N looks",
             "    Task-N one (<cell N>:N) has waited at least N for Event.wait.",
             "    the first of them was made at <cell N>:N",
-            "  Make fewer at a time: workers that take what is to be done from a bounded queue need a task each, no more.",
+            "  Make fewer at a time: workers that take what is to be done from a bounded queue need a task each, no more.",  # noqa: E501
             "  next: %tasks --group  (shows where they stand)",
         ],
     ),

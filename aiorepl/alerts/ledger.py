@@ -96,12 +96,18 @@ def _place(alert: Alert) -> object:
 
 def _bounded(alert: Alert) -> Alert:
     """Return an alert none of whose parts is large; what of a detail stands in the middle is left out."""
-    texts = {"what": alert.what, "source": alert.source, "cure": alert.cure}
-    cut = {name: text[: _LINE - 1] + "…" for name, text in texts.items() if len(text) > _LINE}
-    if not cut and len(alert.detail) <= _LONGEST and len(alert.stack) <= _FRAMES:
-        return alert
     detail = alert.detail
     if len(detail) > _LONGEST:
         half = _LONGEST // 2
         detail = f"{detail[:half]}\n… {len(detail) - 2 * half:,} more characters …\n{detail[-half:]}"
-    return alert._replace(detail=detail, stack=alert.stack[-_FRAMES:], **cut)
+    return alert._replace(
+        what=_line(alert.what),
+        source=_line(alert.source),
+        cure=_line(alert.cure),
+        detail=detail,
+        stack=alert.stack[-_FRAMES:],
+    )
+
+
+def _line(text: str) -> str:
+    return text if len(text) <= _LINE else text[: _LINE - 1] + "…"

@@ -151,7 +151,7 @@ def _asleep_with(loop: asyncio.AbstractEventLoop, pulse: Pulse) -> object | None
         first: object = ready[0]
     except IndexError:
         return None
-    place = defined_at(_called(first, loop)[0])
+    place = defined_at(called(first, loop)[0])
     return None if place is not None and place.own else first
 
 
