@@ -3,22 +3,26 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from aiorepl.alerts.watching import watch as watch
     from aiorepl.api import dump as dump
     from aiorepl.api import install_dump_signal as install_dump_signal
     from aiorepl.api import snapshot as snapshot
     from aiorepl.api import why as why
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "dump", "install_dump_signal", "snapshot", "why"]
+__all__ = ["__version__", "dump", "install_dump_signal", "snapshot", "watch", "why"]
+
+# Where each is defined if not in ``aiorepl.api``, which loads what draws as well.
+_MODULES = {"watch": "aiorepl.alerts.watching"}
 
 
 def __getattr__(name: str) -> object:
     """Load the public functions when one of them is first asked for."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from aiorepl import api
+    import importlib
 
-    return getattr(api, name)
+    return getattr(importlib.import_module(_MODULES.get(name, "aiorepl.api")), name)
 
 
 def __dir__() -> list[str]:

@@ -283,6 +283,23 @@ PROGRAMS = [
         QUIET | {"saturation": 0.1, "window": 0.5},
     ),
     Program(
+        "spinning",
+        (
+            "async def poll():\n    while not seen.is_set():\n        await asyncio.sleep(0)",
+            "task = asyncio.create_task(poll(), name='poller')",
+        ),
+        [
+            "! spinning: poller (poll) woke itself, N of N times in T",
+            "  <cell 1>, line 3: await asyncio.sleep(0)",
+            "  Wait for what is to come, with an Event or a Queue, instead of asking again with sleep(0).",
+        ],
+        (
+            "async def ping(me, other):\n    for _ in range(200):\n        await me.get()\n        other.put_nowait(1)",
+            "a, b = asyncio.Queue(), asyncio.Queue(); a.put_nowait(1)\nawait asyncio.gather(ping(a, b), ping(b, a));",
+        ),
+        QUIET | {"window": 0.2, "stats": True},
+    ),
+    Program(
         "deadlock",
         (
             "a, b = asyncio.Lock(), asyncio.Lock()\nasync def take(first, second):\n    async with first:\n"
@@ -348,7 +365,7 @@ def restless(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def settled(lines: list[str]) -> list[str]:
     """Without the numbers that depend on the moment."""
-    counted = re.compile(r"\b\d[\d,]* (tasks|more|callbacks)\b")
+    counted = re.compile(r"\b\d[\d,]* (tasks|more|callbacks|of|times)\b")
     return [re.sub(r"\b\d+%", "N %", counted.sub(r"N \1", line)) for line in lines]
 
 

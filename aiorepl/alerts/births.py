@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from aiorepl.alerts.replacing import replace_method
 from aiorepl.introspect.book import BOOK, Entry
 from aiorepl.introspect.loops import thread_of
 
@@ -26,7 +27,6 @@ class Births:
         stray: Callable[[Entry, tuple[str, int, str]], object],
     ) -> None:
         """Tell ``born`` of each task, and ``stray`` of each that was made on a thread that is not the loop's."""
-        self._loop = loop
         inner: Any = loop.create_task
 
         def create_task(coro: Any, **options: Any) -> Any:
@@ -41,13 +41,7 @@ class Births:
                 stray(entry, place)
             return task
 
-        self._own = create_task
-        loop.create_task = create_task  # type: ignore[method-assign]
-
-    def undo(self) -> None:
-        """Let the loop have its own method again, unless somebody has replaced it since."""
-        if self._loop.__dict__.get("create_task") is self._own:
-            del self._loop.create_task
+        self.undo = replace_method(loop, "create_task", create_task)
 
 
 def _here(loop: asyncio.AbstractEventLoop) -> bool:

@@ -20,7 +20,7 @@ from aiorepl.introspect.failures import describe, in_library, own_frame
 from aiorepl.introspect.loops import number_of
 from aiorepl.introspect.values import Frame
 
-__all__ = ["TaskWatch", "origin_words", "raised_at", "task_name"]
+__all__ = ["TaskWatch", "origin_words", "raised_at", "standing", "task_name"]
 
 # Looked at in one go, so that a hundred thousand tasks do not hold up the thread that looks.
 _SLICE = 5_000
@@ -116,7 +116,7 @@ class TaskWatch:
             self._cancelled[task] = (now, requests)
         elif now - since >= rules.swallowed:
             self._cancelled[task] = (float("inf"), requests)
-            where = _stands(task)
+            where = standing(task)
             self._report(
                 Alert(
                     "swallowed-cancel",
@@ -160,7 +160,8 @@ def raised_at(error: BaseException) -> Frame | None:
     return found
 
 
-def _stands(task: Any) -> Frame | None:
+def standing(task: Any) -> Frame | None:
+    """Return the program's own line in which a task waits; None if there is none."""
     frames = [place(frame) for frame in map(frame_of, links(coroutine_of(task))) if frame is not None]
     own = [frame for frame in frames if not (frame.own or frame.library)]
     return own[-1] if own else None

@@ -16,6 +16,8 @@ from aiorepl.alerts.lag import LagWatch
 from aiorepl.alerts.looks import Looks
 from aiorepl.alerts.pulse import Pulse
 from aiorepl.alerts.refused import RefusalWatch
+from aiorepl.alerts.spinning import SpinWatch
+from aiorepl.alerts.stats import Hold, keep_statistics
 from aiorepl.alerts.steps import SlowStep, supports, told_since, watch_steps
 from aiorepl.alerts.strays import StrayWatch
 from aiorepl.alerts.thresholds import Threshold
@@ -57,7 +59,9 @@ class LoopWatch:
         self.births = Births(loop, self.tasks.add, self.strays.created)
         self.generators = GeneratorWatch(loop, found)
         self.lag = LagWatch(loop, self.pulse, enter)
+        self.spins = SpinWatch(loop, enter)
         self.looks = Looks(loop, found, lambda: self._rules().look)
+        self._hold: Hold | None = None
         self._steps: Threshold[SlowStep] | None = None
         self._turns: Threshold[SlowTurn] = watch_turns(
             loop, slow=None, on_slow=self.blocks.turn_ended, excused=self._was_told
@@ -74,6 +78,7 @@ class LoopWatch:
         """Go by the rules that are in force now; any thread may call."""
         rules = self._rules()
         self.looks.wake()
+        self._keep_statistics(rules.stats)
         slow = rules.slow or None
         exact = slow is not None and rules.exact and supports(self.loop)
         self.blocks.exact = exact
@@ -95,6 +100,7 @@ class LoopWatch:
             if not self.strays.tick():
                 self.pulse.tick()
             self.lag.tick(rules)
+            self.spins.tick(rules)
             if self._ticks % _SELDOM == 0:
                 self.tasks.tick(rules)
 
@@ -114,6 +120,7 @@ class LoopWatch:
         if self._steps is not None:
             self._steps.end()
         self._turns.end()
+        self._keep_statistics(False)
         self.births.undo()
         self.strays.undo()
         self.refused.undo()
@@ -124,6 +131,13 @@ class LoopWatch:
             return
         with contextlib.suppress(RuntimeError):
             self.loop.call_soon_threadsafe(self._release)
+
+    def _keep_statistics(self, wanted: bool) -> None:
+        if self._hold is not None and not wanted:
+            self._hold.end()
+            self._hold = None
+        elif self._hold is None and wanted:
+            self._hold = keep_statistics(self.loop)
 
     def _was_told(self, began: float) -> bool:
         return told_since(self.loop, began, self._rules().slow)

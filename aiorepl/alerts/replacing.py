@@ -2,13 +2,13 @@
 
 import weakref
 from collections.abc import Callable
-from types import FunctionType, MethodType
+from types import MethodType
 from typing import Any
 
 __all__ = ["has_own", "replace_method"]
 
 
-def replace_method(owner: Any, name: str, function: FunctionType) -> Callable[[], None]:
+def replace_method(owner: Any, name: str, function: Callable[..., Any]) -> Callable[[], None]:
     """Set a method of one object, whose class has it too; return what takes it away again, and keeps nothing alive.
 
     What another tool has set around ours in the meantime stays, and goes on to call ours.

@@ -91,6 +91,10 @@ class Account:
             self.steps.statistics = self
             self.steps.renew()
 
+    def __len__(self) -> int:
+        """How many tasks there are of which something has been counted."""
+        return len(self._records)
+
     @property
     def kept(self) -> bool:
         """Tell whether anybody still wants it."""

@@ -15,6 +15,7 @@ from aiorepl.alerts.blocked import Report
 from aiorepl.alerts.endings import task_name
 from aiorepl.alerts.places import frame_at, line_text
 from aiorepl.alerts.pulse import Pulse
+from aiorepl.alerts.replacing import replace_method
 from aiorepl.alerts.values import Alert
 from aiorepl.introspect import uv
 from aiorepl.introspect.book import BOOK, Entry
@@ -133,13 +134,7 @@ def _checked(
             del source[-1]
         return timer
 
-    setattr(loop, name, checked)
-
-    def undo() -> None:
-        if loop.__dict__.get(name) is checked:
-            delattr(loop, name)
-
-    return undo
+    return replace_method(loop, name, checked)
 
 
 def _asleep_with(loop: asyncio.AbstractEventLoop, pulse: Pulse) -> object | None:

@@ -105,6 +105,7 @@ class Rules(NamedTuple):
     long nobody looks at the exception of a task; ``swallowed`` how long a task outlives its cancellation; ``look`` the
     time from one look for deadlocks to the next. ``off`` are kinds that are not raised. ``exact``: measure each step
     where the loop allows it, at the price of 0.2 us a step or so; otherwise slow steps are known by samples.
+    ``stats``: count the steps and wakes of each task, by which ``spinning`` is known, at about 0.5 us a step.
     """
 
     slow: float = 0.1
@@ -117,4 +118,5 @@ class Rules(NamedTuple):
     look: float = 5.0
     window: float = 5.0
     exact: bool = True
+    stats: bool = False
     off: frozenset[Kind] = frozenset()
