@@ -3,10 +3,28 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+from loops_elsewhere import give_time_to_answer
 from processes import Home
+
+# The same examples in each run, however slow the machine is; others are tried with --hypothesis-profile=default.
+settings.register_profile("steady", deadline=None, derandomize=True, database=None)
+settings.load_profile("steady")
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     """A private home folder for the processes of a test."""
     return Home(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def time_to_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give loops more time to answer: on a busy machine one may be late without being blocked."""
+    give_time_to_answer(3.0, monkeypatch)
+
+
+@pytest.fixture
+def looks_at_once(time_to_answer: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test whose loop is blocked: look at it from outside at once."""
+    give_time_to_answer(0.02, monkeypatch)

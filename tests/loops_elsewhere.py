@@ -6,6 +6,10 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
+import pytest
+
+from aiorepl.introspect import inspector, look
+
 T = TypeVar("T")
 
 # Seconds; what is waited for comes at once, unless it does not come.
@@ -24,7 +28,7 @@ class Elsewhere:
 
     @contextlib.contextmanager
     def blocked(self) -> Iterator[None]:
-        """Block the loop with a callback for as long as the block lasts."""
+        """Block the loop with a callback for as long as the block lasts; it is looked at from outside at once."""
         begun, ended = threading.Event(), threading.Event()
 
         def block() -> None:
@@ -34,9 +38,17 @@ class Elsewhere:
         self.loop.call_soon_threadsafe(block)
         assert begun.wait(PATIENCE)
         try:
-            yield
+            with pytest.MonkeyPatch.context() as patch:
+                give_time_to_answer(0.02, patch)
+                yield
         finally:
             ended.set()
+
+
+def give_time_to_answer(seconds: float, patch: pytest.MonkeyPatch) -> None:
+    """Look from outside at a loop that has not answered within so many seconds."""
+    for module in (look, inspector):
+        patch.setattr(module, "GRACE", seconds)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import signal
 import sys
 import termios
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,11 +88,11 @@ class Person(Terminal):
 
     @property
     def _takes_keys(self) -> bool:
-        return self.is_drawn and BRACKETED_PASTE in self.screen.mode
+        return BRACKETED_PASTE in self.screen.mode
 
     @property
-    def is_drawn(self) -> bool:
-        """Nothing is half drawn: the prompt hides the cursor meanwhile, and brings it to its place last."""
+    def _is_drawn(self) -> bool:
+        # The prompt hides the cursor while it is drawn, and brings it to its place last.
         return not self.screen.cursor.hidden
 
     @property
@@ -102,37 +102,41 @@ class Person(Terminal):
         typed = [n for n, line in enumerate(lines) if line.startswith((self.prompt, "... "))]
         return lines[typed[-1] + 1 :] if typed else lines
 
+    def wait(self, seen: Callable[[], bool], what: str, *, timeout: float = PATIENCE) -> float:
+        """Read until ``seen()``, and nothing is half drawn; see ``Terminal.wait``."""
+        return super().wait(lambda: self._is_drawn and seen(), what, timeout=timeout)
+
     def sees(self, pattern: str, *, timeout: float = PATIENCE) -> re.Match[str]:
-        """Wait until a regular expression is found on the screen, and it is drawn to its end."""
-        self.wait(lambda: self.is_drawn and self.shows(pattern), pattern, timeout=timeout)
+        """Wait until a regular expression is found on the screen."""
+        self.wait(lambda: self.shows(pattern), pattern, timeout=timeout)
         found = re.search(pattern, self.text, re.MULTILINE)
         assert found is not None
         return found
 
     def sees_no(self, pattern: str) -> None:
-        """Wait until a regular expression is no longer found on the screen, and it is drawn to its end."""
-        self.wait(lambda: self.is_drawn and not self.shows(pattern), f"{pattern} to go", timeout=PATIENCE)
+        """Wait until a regular expression is no longer found on the screen."""
+        self.wait(lambda: not self.shows(pattern), f"{pattern} to go")
 
     def waits_for_prompt(self) -> None:
-        self.wait(lambda: self.at_prompt, "an empty prompt", timeout=PATIENCE)
+        self.wait(lambda: self.at_prompt, "an empty prompt")
 
     def is_asked(self, question: str) -> None:
         """Wait until a question of the program's stands before the cursor, with no answer yet."""
         asked = lambda: self.before_cursor == question and self._takes_keys  # noqa: E731
-        self.wait(asked, f"the question {question!r}", timeout=PATIENCE)
+        self.wait(asked, f"the question {question!r}")
 
     def types(self, text: str) -> None:
         """Type or paste, and wait until it is on the screen before the cursor."""
         self.send(paste(text) if "\n" in text else text)
         end = text.rpartition("\n")[2]
-        self.wait(lambda: self._before_cursor_is(end), f"the echo of {text!r}", timeout=PATIENCE)
+        self.wait(lambda: self._before_cursor_is(end), f"the echo of {text!r}")
 
     def _before_cursor_is(self, end: str) -> bool:
         """Tell whether this stands before the cursor, be it on several rows; nothing, if its line is empty."""
         if not end:
-            return self.before_cursor == "... " and self.is_drawn
+            return self.before_cursor == "... "
         rows = [str(row) for row in self.screen.display[: self.row]] + [self.before_cursor]
-        return "".join(CONTINUED.sub("", row) for row in rows).endswith(end) and self.is_drawn
+        return "".join(CONTINUED.sub("", row) for row in rows).endswith(end)
 
     def enters(self, cell: str) -> None:
         """Type a cell and press Enter, when it is on the screen."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 
@@ -42,6 +43,20 @@ class Conversation:
         """Wait until ``here()`` is called."""
         assert await asyncio.to_thread(self.reached.wait, PATIENCE)
         self.reached.clear()
+
+    async def stands_in(self, line: int) -> None:
+        """Wait until the loop's thread is in a call of a cell's line that lets other threads run meanwhile.
+
+        It may not be seen on its way there: threads take turns at the end of a call, not before one.
+        """
+        async with asyncio.timeout(PATIENCE):
+            # Nothing tells when a thread has gone into such a call.
+            while not self._stands_in(line):  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+
+    def _stands_in(self, line: int) -> bool:
+        frame = sys._current_frames().get(self.session.host.thread or 0)
+        return frame is not None and frame.f_code.co_filename.startswith("<cell ") and frame.f_lineno == line
 
     async def status(self, holds: Callable[[Status], bool]) -> Status:
         """Wait until this holds of the session's status."""

@@ -149,7 +149,7 @@ def test_why_is_sentences_down_to_the_root_cause() -> None:
     assert re.search(r"waiter-2.*Lock.*waiter-1.*Event", asyncio.run(main()))
 
 
-def test_why_of_a_task_of_another_loop_that_is_blocked_names_the_line() -> None:
+def test_why_of_a_task_of_another_loop_that_is_blocked_names_the_line(looks_at_once: None) -> None:
     def block() -> None:
         blocked.set()
         go_on.wait(PATIENCE)
@@ -195,7 +195,7 @@ def test_dump_is_of_every_loop_and_merges_what_stands_in_one_place() -> None:
     assert row.split()[0] == "100"
 
 
-def test_dump_tells_where_the_thread_of_a_blocked_loop_stands() -> None:
+def test_dump_tells_where_the_thread_of_a_blocked_loop_stands(looks_at_once: None) -> None:
     def block() -> None:
         blocked.set()
         go_on.wait(PATIENCE)

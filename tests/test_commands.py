@@ -251,13 +251,20 @@ def test_thread_runs_code_where_no_loop_is_running() -> None:
 
 
 def test_jobs_are_listed_and_brought_back() -> None:
+    open_when_in_front = (
+        "async def open_when_in_front():\n"
+        "    while repl._context.jobs:\n"
+        "        await asyncio.sleep(0.001)\n"
+        "    gate.set()\n"
+        "opening = asyncio.create_task(open_when_in_front())"
+    )
     none, _, started, listed, wrong, _, back, empty = type_lines(
         "%jobs",
         "gate = asyncio.Event()",
         "await gate.wait() and 'over' &",
         "%jobs",
         "%fg 7",
-        "asyncio.get_running_loop().call_later(0.3, gate.set);",
+        open_when_in_front,
         "%fg",
         "%bg",
     )

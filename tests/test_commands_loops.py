@@ -64,7 +64,7 @@ async def blocks() -> None:
     GO.wait(20)
 
 
-def test_a_blocked_loop_is_looked_at_from_outside_and_the_line_is_named() -> None:
+def test_a_blocked_loop_is_looked_at_from_outside_and_the_line_is_named(looks_at_once: None) -> None:
     async def converse() -> list[Typed]:
         async with opened(blocks=blocks) as session:
             await type_into(session, "timer = asyncio.get_running_loop().call_later(100, len)")
@@ -159,7 +159,7 @@ def test_timers_tells_the_task_and_its_line_and_is_bounded() -> None:
         ("nap", 2)
     ] * 2
     assert two.drawn.endswith("… 28 more; --top N shows more\n")
-    assert re.search(r"^1 min 4\d s  \d+ nap-0  <cell 1>:2  end of a sleep$", two.drawn, re.MULTILINE)
+    assert re.search(r"^1 min 4\d s  \d+ nap-0 +<cell 1>:2  end of a sleep$", two.drawn, re.MULTILINE)
 
 
 def test_io_tells_what_is_watched() -> None:

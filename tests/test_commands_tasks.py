@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, cast
 import pytest
 from command_session import Typed, new_session, type_lines
 
+from aiorepl.commands import cancelling
 from aiorepl.commands.cancelling import cancel, cancel_on_loop
 from aiorepl.commands.context import Context
 from aiorepl.commands.json_data import to_data
@@ -451,14 +452,16 @@ async def deaf(started):
 """
 
 
-def test_a_task_that_does_not_obey_is_told_with_its_line() -> None:
+def test_a_task_that_does_not_obey_is_told_with_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cancelling, "_PATIENCE", 0.1)
     *_, waited, _ = session(DEAF, "a = await begin('deaf', deaf)", "%cancel deaf --wait", "enough.set(); await a")
     assert isinstance(waited.answer, Cancellation)
     (one,) = waited.answer.tasks
     assert (one.outcome, one.row and one.row.place and one.row.place.line) == ("goes on", 7)
 
 
-def test_what_is_told_of_many_cancellations_is_bounded() -> None:
+def test_what_is_told_of_many_cancellations_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cancelling, "_PATIENCE", 0.5)
     *_, refused, done = session(
         "b = await begin('deaf', deaf)\nfor n in range(30): _ = await begin(f'w-{n}', sleeper)".join([DEAF, ""]),
         "%cancel * --wait",
@@ -524,7 +527,8 @@ for n in range(3000):
 """
 
 
-def test_a_chain_of_thousands_of_tasks_can_be_cancelled() -> None:
+def test_a_chain_of_thousands_of_tasks_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cancelling, "_PATIENCE", 20.0)
     *_, done = session(CHAIN, "%cancel link-2999 --wait --yes")
     assert [(one.task.name, one.outcome) for one in cast(Cancellation, done.answer).tasks] == [
         ("link-2999", "cancelled")
@@ -563,7 +567,7 @@ blocker = asyncio.create_task(culprit(), name='blocker')
 """
 
 
-def test_a_blocked_loop_names_the_culprit_and_cancels_nothing() -> None:
+def test_a_blocked_loop_names_the_culprit_and_cancels_nothing(looks_at_once: None) -> None:
     async def converse() -> list[Typed]:
         entered, leave = threading.Event(), threading.Event()
 

@@ -56,9 +56,10 @@ class Host(LoopHost):
         self.call(lambda: answers.put(function()))
         return answers.get(timeout=PATIENCE)
 
-    def end(self) -> None:
-        self.close(timeout=0.05)
-        self.ended.result(PATIENCE)
+    def end(self, timeout: float = PATIENCE) -> None:
+        """Close it, and give what does not end by itself so many seconds."""
+        self.close(timeout=timeout)
+        self.ended.result(2 * PATIENCE)
 
 
 @contextlib.contextmanager
@@ -227,7 +228,7 @@ def test_tasks_that_refuse_to_end_are_named(host: Host) -> None:
     tasks = start(host, stubborn(), stubborn())
     tasks[0].set_name("b")
     tasks[1].set_name("a")
-    host.end()
+    host.end(timeout=0.05)
     qualname = "test_tasks_that_refuse_to_end_are_named.<locals>.stubborn"
     assert host.listener.hear() == ("refused", [f"a ({qualname})", f"b ({qualname})"])
     assert host.loop.is_closed()
@@ -264,7 +265,7 @@ def test_tasks_that_await_each_other_do_not_stop_the_closing(host: Host) -> None
 
     host.on_loop(begin)
     host.on_loop(lambda: None)
-    host.end()
+    host.end(timeout=0.05)
     assert host.loop.is_closed()
     while not host.listener.told.empty():
         assert host.listener.hear()[0] == "refused"
@@ -311,7 +312,7 @@ def test_a_thread_that_refuses_to_end_is_named() -> None:
     with running() as host:
         release, before = threading.Event(), threading.enumerate()
         host.on_loop(lambda: host.loop.run_in_executor(None, release.wait))
-        host.end()
+        host.end(timeout=0.05)
         assert host.listener.hear() == ("refused", ["a thread of the executor"])
         release.set()
         for thread in set(threading.enumerate()).difference(before):

@@ -177,7 +177,7 @@ async def start(elsewhere: Elsewhere, count: int) -> None:
     await asyncio.sleep(0)
 
 
-def test_a_blocked_loop_is_looked_at_from_outside_and_the_line_is_named() -> None:
+def test_a_blocked_loop_is_looked_at_from_outside_and_the_line_is_named(looks_at_once: None) -> None:
     begun, ended = threading.Event(), threading.Event()
 
     def block() -> None:

@@ -33,6 +33,22 @@ async def bystander():
         raise
 """
 
+# ``tell(2)`` in a cell prints when its thread is in a call of line 2: other threads run then, and not on the way there.
+TELL = """\
+import os, sys, threading, time
+
+def tell(line):
+    thread, cell = threading.get_ident(), sys._getframe(1).f_code.co_filename
+    def look():
+        frame = None
+        while frame is None or (frame.f_code.co_filename, frame.f_lineno) != (cell, line):
+            frame = sys._current_frames().get(thread)
+            time.sleep(0.001)
+        print("there")
+    threading.Thread(target=look).start()
+
+"""
+
 
 def with_bystander(folder: Path, options: tuple[str, ...]) -> Person:
     person = starts(folder, "-q", "--hints", "off", "--slow", "0", *options)
@@ -56,7 +72,7 @@ except asyncio.CancelledError:
 """
     with with_bystander(tmp_path, options) as person:
         person.enters(cell)
-        person.sees("^1 s  waits on asyncio.sleep")
+        person.sees(r"^\d+ s  waits on asyncio.sleep")
         person.send(CONTROL_C)
         person.waits_for_prompt()
         assert person.last == ["cell was cancelled", "KeyboardInterrupt (<cell 3>, line 2)"]
@@ -174,11 +190,11 @@ def blocker():
 )
 def test_call_that_cannot_be_interrupted_is_left_behind_with_its_loop(tmp_path: Path, options: tuple[str, ...]) -> None:
     with with_bystander(tmp_path, options) as person:
-        person.runs("import os; reader, writer = os.pipe()")
-        person.enters("print('reading'); os.read(reader, 1)")
-        person.sees("^reading$")
+        person.runs(TELL + "reader, writer = os.pipe()")
+        person.enters("tell(2)\nos.read(reader, 1)")
+        person.sees("^there$")
         person.send(CONTROL_C)
-        person.sees(r"^still in <cell 4>, line 1: .*os\.read\(reader, 1\); Ctrl-C again leaves th")
+        person.sees(r"^still in <cell 4>, line 2: os\.read\(reader, 1\); Ctrl-C again leaves th")
         assert not person.at_prompt
         person.send(CONTROL_C)
         person.waits_for_prompt()
@@ -194,11 +210,11 @@ def test_call_that_cannot_be_interrupted_is_left_behind_with_its_loop(tmp_path: 
 
 def test_sleep_that_never_ends_is_left_behind(tmp_path: Path) -> None:
     with starts(tmp_path, "-q", "--slow", "0") as person:
-        person.runs("x = 41; import time")
-        person.enters("print('sleeping'); time.sleep(1000)")
-        person.sees("^sleeping$")
+        person.runs(TELL + "x = 41")
+        person.enters("tell(2)\ntime.sleep(1000)")
+        person.sees("^there$")
         person.send(CONTROL_C)
-        person.sees(r"^still in <cell 2>, line 1: print\('sleeping'\); time\.sleep\(1000\)")
+        person.sees(r"^still in <cell 2>, line 2: time\.sleep\(1000\)")
         person.send(CONTROL_C)
         person.waits_for_prompt()
         assert person.runs("x + 1") == ["42"]
@@ -208,11 +224,12 @@ def test_sleep_that_never_ends_is_left_behind(tmp_path: Path) -> None:
 
 def test_in_the_main_thread_a_sleep_is_broken_off_by_the_first_press(tmp_path: Path) -> None:
     with with_bystander(tmp_path, MAIN) as person:
-        person.enters("import time; print('sleeping'); time.sleep(1000)")
-        person.sees("^sleeping$")
+        person.runs(TELL)
+        person.enters("tell(2)\ntime.sleep(1000)")
+        person.sees("^there$")
         person.send(CONTROL_C)
         person.waits_for_prompt()
-        assert person.last == ["sleeping", "KeyboardInterrupt (<cell 3>, line 1)"]
+        assert person.last == ["there", "KeyboardInterrupt (<cell 4>, line 2)"]
         assert bystander_lives(person)
 
 
@@ -306,11 +323,23 @@ def test_shell_command_ends_at_control_c(tmp_path: Path) -> None:
 
 
 def test_second_wait_shows_a_status_line_that_goes_without_a_trace(tmp_path: Path) -> None:
+    cell = """\
+import os
+
+async def set_when_flagged():
+    while not os.path.exists("flag"):
+        await asyncio.sleep(0.01)
+    event.set()
+
+event = asyncio.Event()
+task = asyncio.create_task(set_when_flagged())
+"""
     with starts(tmp_path, "-q", "--slow", "0") as person:
-        person.runs("event = asyncio.Event(); asyncio.get_running_loop().call_later(2.2, event.set);")
+        person.runs(cell)
         person.enters("await event.wait()")
-        person.sees(r"^1 s  waits on Event.wait \(line 1 of <cell 2>\)  \(Ctrl-C interrupts,")
-        person.sees(r"^2 s  waits on")
+        first = person.sees(r"^(\d+) s  waits on Event.wait \(line 1 of <cell 2>\)  \(Ctrl-C interrupts,")
+        person.sees(rf"^(?!{first[1]} )\d+ s  waits on")
+        (tmp_path / "flag").touch()
         person.waits_for_prompt()
         assert person.last == ["True"]
         assert not person.shows("waits on")

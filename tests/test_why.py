@@ -203,7 +203,7 @@ def test_a_task_of_a_program_that_waits_for_a_lock() -> None:
         assert found.sentences[1].startswith(f"{reader} sleeps 3")
 
 
-def test_the_culprit_of_a_blocked_loop_is_found() -> None:
+def test_the_culprit_of_a_blocked_loop_is_found(looks_at_once: None) -> None:
     begun, ended = threading.Event(), threading.Event()
 
     async def block() -> None:
