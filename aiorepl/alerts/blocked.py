@@ -206,8 +206,8 @@ class BlockWatch:
         """Tell of the slow steps that nobody could tell of while they went on."""
         while self._ended and self._block is None:
             step = self._ended.popleft()
-            # A cell's own step is told with the cell, by a hint.
-            if step.coroutine.startswith(_CELL):
+            # A cell's own step is told with the cell, by a hint; of aiorepl's own nobody need know.
+            if step.coroutine.startswith(_CELL) or (step.defined is not None and step.defined.own):
                 continue
             name = _step_words(step)
             what = f"a step of {name} was slow" if step.coroutine else f"{name} was slow"
