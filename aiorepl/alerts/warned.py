@@ -16,7 +16,7 @@ from aiorepl.introspect.values import Frame
 __all__ = ["WarningWatch"]
 
 _NEVER_AWAITED = r"coroutine .* was never awaited"
-_UNCLOSED = r"unclosed (transport|event loop|<|connector|client session)|loop .* was not closed"
+_UNCLOSED = r"unclosed (transport|event loop|<StreamWriter|connector|client session)|loop .* was not closed"
 _COROUTINE = re.compile(r"coroutine '(?P<name>.*)' was never awaited")
 _FILE = re.compile(r'\s*File "(?P<file>.*)", line (?P<line>\d+)(?:, in (?P<function>\S+))?')
 
