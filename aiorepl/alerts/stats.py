@@ -92,6 +92,11 @@ class Account:
             self.steps.renew()
 
     @property
+    def elapsed(self) -> float:
+        """Seconds for which they have been kept."""
+        return perf_counter() - self.started
+
+    @property
     def kept(self) -> bool:
         """Tell whether anybody still wants it."""
         return bool(self._holds)
