@@ -31,6 +31,7 @@ REQUIREMENTS: Mapping[str, tuple[str, ...]] = {
     "checkout": (str(ROOT),),
     "peers": ("ipython", "ptpython"),
     "stackscope": ("stackscope", "typing_extensions"),  # which stackscope uses and does not name
+    "cost": (str(ROOT), "uvloop", "aiodebug", "aiomonitor"),
     "driver": ("pyte",),
 }
 
@@ -66,7 +67,7 @@ def make(python: str) -> None:
             print(f"making the environment {name} ...", flush=True)
             shutil.rmtree(complete.parent, ignore_errors=True)
             _run(python, "-m", "venv", "--without-pip", str(complete.parent))
-        if not complete.exists() or name == "checkout":
+        if not complete.exists() or str(ROOT) in REQUIREMENTS[name]:
             _install(interpreter, REQUIREMENTS[name])
             complete.touch()
 
@@ -86,6 +87,9 @@ def versions(python: str) -> dict[str, str]:
         ("ptpython", "peers"),
         ("prompt_toolkit", "peers"),
         ("stackscope", "stackscope"),
+        ("uvloop", "cost"),
+        ("aiodebug", "cost"),
+        ("aiomonitor", "cost"),
     )
     ask = "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))"
     return {package: _output(str(places[place]), "-c", ask, package) for package, place in packages}

@@ -11,10 +11,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from benchmarks import environments
+from benchmarks.cost import COST, MODES
 from benchmarks.environments import Program
 from benchmarks.looking import LOOKING, TOOLS
 from benchmarks.measures import MEASURES, Bench, Measure, start
-from benchmarks.report import LOOKING_ROWS, ROWS, Row, table
+from benchmarks.report import COST_ROWS, LOOKING_ROWS, ROWS, Row, table
 from benchmarks.terminal import ProgramEnded, TimedOut
 
 __all__ = ["UnknownMeasure", "run"]
@@ -24,7 +25,11 @@ __all__ = ["UnknownMeasure", "run"]
 TABLES: tuple[tuple[Sequence[Row], Sequence[Program]], ...] = (
     (ROWS, environments.PROGRAMS),
     (LOOKING_ROWS, TOOLS),
+    (COST_ROWS, MODES),
 )
+# Those that start no program at its prompt, and those that do.
+WITHOUT_PROMPT = (*LOOKING, *COST)
+ALL = (*MEASURES, *WITHOUT_PROMPT)
 
 
 class UnknownMeasure(Exception):
@@ -55,10 +60,10 @@ def run(python: str, repeat: int, only: Sequence[str] | None = None) -> str:
         UnknownMeasure: If ``only`` names one that there is not.
     """
     results = Results()
-    chosen = [_measure(name) for name in only] if only else (*MEASURES, *LOOKING)
+    chosen = [_measure(name) for name in only] if only else ALL
     bench = Bench(environments.interpreters(python))
     try:
-        if not set(LOOKING).issuperset(chosen):
+        if not set(WITHOUT_PROMPT).issuperset(chosen):
             _warm_up(bench)
         for measure in chosen:
             _rounds(bench, measure, repeat, results)
@@ -71,10 +76,10 @@ def run(python: str, repeat: int, only: Sequence[str] | None = None) -> str:
 
 
 def _measure(name: str) -> Measure:
-    for measure in (*MEASURES, *LOOKING):
+    for measure in ALL:
         if measure.name == name:
             return measure
-    raise UnknownMeasure(f"no measure {name!r}; there are {', '.join(one.name for one in (*MEASURES, *LOOKING))}")
+    raise UnknownMeasure(f"no measure {name!r}; there are {', '.join(one.name for one in ALL)}")
 
 
 def _warm_up(bench: Bench) -> None:

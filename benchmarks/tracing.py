@@ -30,14 +30,14 @@ TRACING = (Measure("tracing", cost, (AIOREPL,)),)
 
 # How many times as long, and how many microseconds more.
 ROWS = (
-    Row("traced-call", "a call of an empty function that is traced", "x"),
+    Row("traced-call", "a call of an empty function that is traced", "×"),
     Row("traced-call-us", "the same, more for each call", "us"),
-    Row("traced-counted", "a traced call that is only counted", "x"),
+    Row("traced-counted", "a traced call that is only counted", "×"),
     Row("traced-counted-us", "the same, more for each call", "us"),
-    Row("traced-task", "a task of a traced coroutine function, suspended three times", "x"),
+    Row("traced-task", "a task of a traced coroutine function, suspended three times", "×"),
     Row("traced-task-us", "the same, more for each task", "us"),
-    Row("untraced-call", "a call of another function meanwhile", "x"),
+    Row("untraced-call", "a call of another function meanwhile", "×"),
     Row("untraced-call-us", "the same, more for each call", "us"),
-    Row("untraced-exception", "an exception that another function raises meanwhile", "x"),
+    Row("untraced-exception", "an exception that another function raises meanwhile", "×"),
     Row("untraced-exception-us", "the same, more for each exception", "us"),
 )

@@ -7,8 +7,9 @@ import pytest
 
 pytest.importorskip("pty")
 
-from benchmarks.inside import looking, tracing
-from benchmarks.report import LOOKING_ROWS, Row, Target, figure, table
+from benchmarks.cost import COST, MODES
+from benchmarks.inside import cost, looking, tracing
+from benchmarks.report import COST_ROWS, LOOKING_ROWS, Row, Target, figure, table
 from benchmarks.terminal import ProgramEnded, Terminal, TimedOut, environment
 from benchmarks.tracing import ROWS as TRACING_ROWS
 
@@ -132,3 +133,33 @@ def test_what_is_measured_of_a_trace_has_its_row(monkeypatch: pytest.MonkeyPatch
     samples = tracing.measure()
     assert list(samples) == [row.series for row in TRACING_ROWS]
     assert all(isinstance(figure, float) for figures in samples.values() for figure in figures)
+
+
+OURS = ("plain", "pulse", "alerts", "stats", "debug")
+
+
+@pytest.mark.parametrize("kind", ["", "uvloop"])
+@pytest.mark.parametrize("work", cost.WORK)
+def test_the_price_of_each_way_to_be_watched_has_its_row(work: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if kind:
+        pytest.importorskip(kind)
+    for name, value in (("PAIRS", 1), ("TASKS", 2), ("STEPS", 2), ("MADE", 4), ("CONNECTIONS", 1), ("REQUESTS", 2)):
+        monkeypatch.setattr(cost, name, value)
+    for mode in OURS:
+        samples = cost.measure(mode, work, kind)
+        assert samples.keys() <= {row.series for row in COST_ROWS}
+        assert all(figure > 0 for figures in samples.values() for figure in figures)
+
+
+def test_each_column_of_prices_is_a_mode_and_each_measure_a_work() -> None:
+    assert {argument for program in MODES for argument in program.arguments} == cost.MODES.keys()
+    works = {f"cost-{work}{suffix}" for work in cost.WORK for suffix in ("", "-uvloop")}
+    assert {measure.name for measure in COST} == works
+
+
+def test_a_target_may_be_one_columns_own() -> None:
+    row = Row("x-times", "times", "×", targets=(Target(1.02, program="pulse"), Target(1.25, program="alerts")))
+    results = {("x-times", "pulse"): [1.013], ("x-times", "alerts"): [1.3]}
+    assert table(results, ["pulse", "alerts"], [row]).splitlines()[-1] == (
+        "| times | 1.01 × | 1.30 × | pulse ≤ 1.02 ×; alerts ≤ 1.25 × | 1.01 ×; 1.30 × | met; missed |"
+    )

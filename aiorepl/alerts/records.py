@@ -120,7 +120,7 @@ class TaskRecord(weakref.ref[Task]):
     longest: float
     at: Frame | None
     waited: float
-    # When it was woken for the step that comes next; 0.0 if that is not known.
+    # When it was woken for the step that comes next; 0.0 if that is not known, or as soon as the step that runs ends.
     woken: float
     wakes: int
     own: int
@@ -135,15 +135,16 @@ class TaskRecord(weakref.ref[Task]):
         """Note that somebody has scheduled the task's next step."""
         self.woken = perf_counter()
         self.wakes += 1
+        self.woken_by(waker)
+
+    def woken_by(self, waker: Waker) -> None:
+        """Count a waker."""
         if waker is self.waker:
             self.own += 1
-        elif waker is self.last:
+            return
+        if waker is self.last:
             self.times += 1
-        else:
-            self.change_waker(waker)
-
-    def change_waker(self, waker: Waker) -> None:
-        """Note that another one than the last time has woken the task."""
+            return
         if self.last is not None:
             self.counts[self.last] = self.counts.get(self.last, 0) + self.times
             if len(self.counts) > _MANY:

@@ -76,7 +76,8 @@ class Account:
         """Begin; on any thread."""
         self.started = perf_counter()
         self.measured = supports(loop)
-        # Who wakes, if something is woken now.
+        # Whose step runs now; if there is none, who wakes, if something is woken now.
+        self.stepping: TaskRecord | None = None
         self.current: Waker | None = None
         # When the step that runs now began, or the last one.
         self.since = 0.0
@@ -94,6 +95,11 @@ class Account:
     def __len__(self) -> int:
         """How many tasks there are of which something has been counted."""
         return len(self._records)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds for which they have been kept."""
+        return perf_counter() - self.started
 
     @property
     def kept(self) -> bool:
@@ -132,8 +138,8 @@ class Account:
                 record.waker.number = BOOK.number_of(task)
         found = [record.read(measured=self.measured) for record in records]
         read = {stats.task: stats for stats in found if stats is not None}
-        current, since = self.current, self.since
-        number = current.number if current is not None and current is self.current else None
+        stepping, since = self.stepping, self.since
+        number = stepping.waker.number if stepping is not None and stepping is self.stepping else None
         if number in read:
             # It may run for long, if it blocks the loop.
             read[number] = read[number].going_on(max(0.0, perf_counter() - since))
@@ -148,6 +154,8 @@ class Account:
 
     def waker(self, loop: asyncio.AbstractEventLoop) -> Waker:
         """Return who wakes what is woken now."""
+        if self.stepping is not None:
+            return self.stepping.waker
         if self.measured:
             return self.current or LOOP
         task = asyncio.current_task(loop)
@@ -158,16 +166,18 @@ class Account:
         callback = handle._callback
         task = stepped_task(callback)
         record = None if task is None else self.record(task)
-        before = self.current
+        before = self.stepping, self.current
         started = self.since = perf_counter()
-        self.current = self.wanted.get(handle) or _kind(handle, callback) if record is None else record.waker
+        self.stepping = record
+        if record is None:
+            self.current = self.wanted.get(handle) or _kind(handle, callback)
         if record is not None and record.woken:
             record.waited += started - record.woken
         try:
             original_run()(handle)
         finally:
             ended = perf_counter()
-            self.current = before
+            self.stepping, self.current = before
             if record is not None:
                 record.stepped(ended - started)
             if ended - started >= self.steps.slow:
@@ -193,9 +203,9 @@ class _StepHandle(asyncio.Handle):
         account = record.account
         callback = self._callback
         args = self._args
-        before = account.current
+        before = account.stepping
         account.since = started = perf_counter()
-        account.current = record.waker
+        account.stepping = record
         record.waited += started - record.woken
         try:
             if args:
@@ -208,8 +218,10 @@ class _StepHandle(asyncio.Handle):
             report_exception(self, error)
         finally:
             ended = perf_counter()
-            account.current = before
+            account.stepping = before
             busy = ended - started
+            if not record.woken:
+                record.woken = ended
             record.steps += 1
             record.busy += busy
             if busy > record.longest:
@@ -232,7 +244,8 @@ class _OtherHandle(asyncio.Handle):
         account = self.account
         callback = self._callback
         args = self._args
-        before = account.current
+        before = account.stepping, account.current
+        account.stepping = None
         account.current = self.waker or CALLBACK
         started = perf_counter()
         try:
@@ -243,7 +256,7 @@ class _OtherHandle(asyncio.Handle):
             report_exception(self, error)
         finally:
             ended = perf_counter()
-            account.current = before
+            account.stepping, account.current = before
             if ended - started >= account.steps.slow:
                 account.steps.ended(callback, started, ended)
             self = callback = args = None
@@ -266,21 +279,25 @@ def _making_call_soon(account: Account, loop: Any) -> Any:
             return _without_caller(inner(callback, *args, context=context))
         task = callback.__self__ if type(callback) is _TASK_STEP else stepped_task(callback)
         handle: Any
+        stepping = account.stepping
         if task is None:
             handle = _new(_OtherHandle)
             handle.account = account
-            handle.waker = account.current
+            handle.waker = account.current if stepping is None else stepping.waker
         else:
             record = find(id(task)) or account.record(task)
-            record.woken = perf_counter()
             record.wakes += 1
-            waker = account.current
-            if waker is record.waker:
+            if record is stepping:
+                # It gives way, which is the last thing that it does in this step: it waits from the end of that.
                 record.own += 1
-            elif waker is not None and waker is record.last:
-                record.times += 1
+                record.woken = 0.0
             else:
-                record.change_waker(waker or LOOP)
+                record.woken = perf_counter()
+                waker = account.current if stepping is None else stepping.waker
+                if waker is not None and waker is record.last:
+                    record.times += 1
+                else:
+                    record.woken_by(waker or LOOP)
             handle = _new(_StepHandle)
             handle.record = record
         handle._context = copy_context() if context is None else context
@@ -308,8 +325,8 @@ def _noting_call_soon(account: Account, loop: Any) -> Any:
         task = stepped_task(callback)
         if task is not None:
             account.record(task).wake(account.waker(loop))
-        elif account.current is not None:
-            account.wanted[handle] = account.current
+        elif account.stepping is not None or account.current is not None:
+            account.wanted[handle] = account.waker(loop)
         return handle
 
     return call_soon

@@ -14,6 +14,7 @@ from aiorepl.commands import (  # noqa: F401
     loops,
     names,
     settings,
+    stats,
     tasks,
     timing,
     tracing,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Literal, get_args
 
+from aiorepl.commands.task_stats import Counts, woken_by
 from aiorepl.commands.task_values import Blocked, GroupRow, TaskGroups, TaskRef, TaskRow, TaskTable, View
 from aiorepl.introspect.book import BOOK
 from aiorepl.introspect.chain import program_place
@@ -24,7 +25,7 @@ __all__ = [
     "program_place",
 ]
 
-SortKey = Literal["number", "name", "state", "age", "left", "coroutine"]
+SortKey = Literal["number", "name", "state", "age", "left", "coroutine", "steps", "busy", "longest", "waited", "wakes"]
 
 # The states of a task that is over.
 ENDED: frozenset[State] = frozenset(("done", "cancelled", "failed"))
@@ -36,9 +37,10 @@ _FEW = 4
 class Tasks:
     """The tasks of a snapshot by number, with what is said of one in a few words."""
 
-    def __init__(self, snapshot: LoopSnapshot) -> None:
-        """Index a snapshot."""
+    def __init__(self, snapshot: LoopSnapshot, counts: Counts | None = None) -> None:
+        """Index a snapshot; ``counts`` are the statistics, if they are kept."""
         self.snapshot = snapshot
+        self.counts = counts
         self.by_number = {info.number: info for info in snapshot.tasks}
 
     def name(self, number: int) -> str:
@@ -59,7 +61,11 @@ class Tasks:
 
     def row(self, info: TaskInfo) -> TaskRow:
         """A task as a list shows it."""
-        return TaskRow(info, program_place(info.stack), self.waits(info), _left(info))
+        row = TaskRow(info, program_place(info.stack), self.waits(info), _left(info))
+        if self.counts is None:
+            return row
+        stats = self.counts.of(info.number)
+        return row._replace(stats=stats, woken_by=woken_by(stats, self.name))
 
     def waits(self, info: TaskInfo) -> str:
         """What a task waits on, or how it ended; empty if neither is known."""
@@ -86,13 +92,15 @@ def list_tasks(
     sort: SortKey = "number",
     top: int = 50,
     own: bool = False,
+    counts: Counts | None = None,
 ) -> TaskTable:
-    """Choose some tasks and sort them; those of aiorepl only with ``own``."""
-    tasks = Tasks(snapshot)
+    """Choose some tasks and sort them; those of aiorepl only with ``own``. To sort by counts takes ``counts``."""
+    tasks = Tasks(snapshot, counts)
     chosen = _chosen(snapshot, pattern, state, own)
-    key = _SORT[sort]
+    key = _SORT.get(sort) or _by_count(sort, counts)
     shown = heapq.nsmallest(max(top, 0), chosen, key=lambda info: (key(info), info.number))
-    return TaskTable(tasks.view(chosen), tuple(tasks.row(info) for info in shown), len(chosen) - len(shown))
+    rows = tuple(tasks.row(info) for info in shown)
+    return TaskTable(tasks.view(chosen), rows, len(chosen) - len(shown), counts and counts.counted)
 
 
 def group_tasks(
@@ -171,6 +179,17 @@ def _left(info: TaskInfo) -> float | None:
 
 def _known_first(value: float | None) -> tuple[bool, float]:
     return value is None, value or 0.0
+
+
+def _by_count(sort: SortKey, counts: Counts | None) -> Callable[[TaskInfo], tuple[object, ...]]:
+    """What was counted most comes first."""
+    assert counts is not None
+
+    def key(info: TaskInfo) -> tuple[object, ...]:
+        value = getattr(counts.of(info.number), sort)
+        return _known_first(None if value is None else -value)
+
+    return key
 
 
 _SORT: dict[str, Callable[[TaskInfo], tuple[object, ...]]] = {

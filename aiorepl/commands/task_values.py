@@ -2,12 +2,15 @@
 
 from typing import Literal, NamedTuple
 
+from aiorepl.alerts.price import Price
+from aiorepl.alerts.records import TaskStats
 from aiorepl.introspect.values import Explanation, Finding, Frame, Stack, State, TaskInfo, WaitKind
 
 __all__ = [
     "Blocked",
     "Cancellation",
     "CancelledTask",
+    "Counted",
     "FrameSource",
     "GroupRow",
     "LockList",
@@ -15,6 +18,7 @@ __all__ = [
     "Reason",
     "StackGroup",
     "StackGroups",
+    "StatsState",
     "StuckReport",
     "TaskDetails",
     "TaskGroups",
@@ -56,21 +60,32 @@ class View(NamedTuple):
 class TaskRow(NamedTuple):
     """One task of a list; ``place`` is its innermost line that is not a library's, ``waits`` its wait in words.
 
-    ``left`` is the time until its wait, or a timeout around it, ends by itself.
+    ``left`` is the time until its wait, or a timeout around it, ends by itself. ``stats`` is what was counted of it,
+    None while nothing is; ``woken_by`` says in words who woke it the most.
     """
 
     task: TaskInfo
     place: Frame | None
     waits: str
     left: float | None = None
+    stats: TaskStats | None = None
+    woken_by: str = ""
+
+
+class Counted(NamedTuple):
+    """For how long the steps of tasks have been counted, and whether that was only in order to answer."""
+
+    elapsed: float
+    window: bool = False
 
 
 class TaskTable(NamedTuple):
-    """Some tasks of a loop; ``omitted`` more are like what was asked for."""
+    """Some tasks of a loop; ``omitted`` more are like what was asked for. ``counted`` is None if nothing is."""
 
     view: View
     rows: tuple[TaskRow, ...]
     omitted: int = 0
+    counted: Counted | None = None
 
 
 class GroupRow(NamedTuple):
@@ -216,3 +231,19 @@ class Cancellation(NamedTuple):
     waited: float | None = None
     omitted: int = 0
     also_omitted: int = 0
+
+
+class StatsState(NamedTuple):
+    """Whether statistics are kept of the chosen loop, and whether this session wants them.
+
+    ``elapsed`` seconds ago they began, and ``tasks`` have had a step or a wake since; ``measured`` if steps are timed,
+    and not only wakes counted. ``price`` is None where it was not measured.
+    """
+
+    loop: int
+    on: bool
+    own: bool = False
+    elapsed: float | None = None
+    tasks: int = 0
+    measured: bool = True
+    price: Price | None = None

@@ -9,6 +9,7 @@ from aiorepl.commands.task_graphs import lock_list, task_details, task_tree
 from aiorepl.commands.task_lists import ENDED, SortKey, Tasks, group_tasks, list_tasks
 from aiorepl.commands.task_names import TaskName, find_one
 from aiorepl.commands.task_stacks import group_stacks, locals_of, task_stack
+from aiorepl.commands.task_stats import COUNTS, count_for, counts_of
 from aiorepl.commands.task_values import (
     LockList,
     Reason,
@@ -38,6 +39,7 @@ _AT_ONCE = 1_000
         ("%tasks", "every task"),
         ("%tasks worker* --sort left", "those called so, what ends first at the top"),
         ("%tasks --group", "10,000 tasks by where they stand"),
+        ("%tasks --sort busy --window 2", "who holds the loop during the next two seconds"),
     ],
 )
 async def tasks(
@@ -47,23 +49,33 @@ async def tasks(
     state: State | None = None,
     sort: SortKey = "number",
     group: bool = False,
+    window: float | None = None,
     top: int = 50,
     all_: bool = False,
 ) -> TaskTable | TaskGroups:
     """List the tasks of the loop with what each waits on.
 
     An age is known of tasks that were made since aiorepl looks. Who holds a lock is not looked for where there are
-    more than 5,000 tasks; %why and %locks do.
+    more than 5,000 tasks; %why and %locks do. While %stats is on, there are also the steps of each task, how long it
+    was busy, its longest step, how long it waited to run, its wakes, and who woke it.
 
     Args:
         pattern: A number, a name, or a glob for names and coroutines.
         state: Only those in this state; the last three have ended and are still referred to.
-        sort: By what; "age" has the oldest first, "left" what ends first.
+        sort: By what; "age" has the oldest first, "left" what ends first. The last five take %stats, or a window, and
+            have the largest first.
         group: Merge tasks that stand in the same place, the largest group first.
+        window: Count for so many seconds first, and show what happened in them.
         top: How many rows at most.
         all_: Those of aiorepl, the cell that asks, and those that have ended too.
     """
     ended = all_ or state in ENDED
+    loop = context.inspector.loop
+    if group and (window is not None or sort in COUNTS):
+        raise CommandError("--group merges tasks, and what is counted is of each: leave one of them out")
+    counts = await count_for(loop, window) if window is not None else counts_of(loop)
+    if counts is None and sort in COUNTS:
+        raise CommandError(f"nothing is counted: %stats on, or %tasks --sort {sort} --window 2")
     with Pause():
         snapshot = await context.inspector.snapshot(holders=False, ended=ended)
         if len(snapshot.tasks) <= _FEW:
@@ -71,7 +83,7 @@ async def tasks(
         try:
             if group:
                 return group_tasks(snapshot, pattern, state=state, top=top, own=all_)
-            return list_tasks(snapshot, pattern, state=state, sort=sort, top=top, own=all_)
+            return list_tasks(snapshot, pattern, state=state, sort=sort, top=top, own=all_, counts=counts)
         finally:
             # Gone before the collector goes on, which would otherwise begin with it; and not at one go, for which the
             # loop's thread would have to wait.
@@ -102,7 +114,8 @@ async def task(context: Context, task: TaskName) -> TaskDetails:
     Args:
         task: Its number or name; one that has ended will do, as long as something refers to it.
     """
-    seen = Tasks(await context.inspector.snapshot(ended=True, context=True))
+    counts = counts_of(context.inspector.loop)
+    seen = Tasks(await context.inspector.snapshot(ended=True, context=True), counts)
     return task_details(seen, find_one(seen.snapshot, task))
 
 

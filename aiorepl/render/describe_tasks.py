@@ -8,6 +8,7 @@ from aiorepl.commands import task_values as values
 from aiorepl.introspect.values import Explanation, Frame, TaskInfo
 from aiorepl.render.blocks import Block, Code, Column, Lines, Rule, Table
 from aiorepl.render.describe import describe
+from aiorepl.render.describe_stats import STATS_COLUMNS, counted_words, stats_cells, stats_rows
 from aiorepl.render.text import seconds
 
 __all__ = ["spot", "stack_lines", "view_blocks"]
@@ -46,6 +47,10 @@ def view_blocks(view: values.View) -> tuple[Block, ...]:
 
 @describe.register
 def _(value: values.TaskTable) -> tuple[Block, ...]:
+    more = f"… {value.omitted:,} more; --top N shows more, --group merges them"
+    if value.counted is not None:
+        counted = tuple(map(_counted_row, value.rows))
+        return _listed(value.view, _COUNTED_COLUMNS, counted, more if value.omitted else "", value.counted)
     columns = (
         Column("#", "number", right=True),
         Column("task", "function"),
@@ -58,7 +63,6 @@ def _(value: values.TaskTable) -> tuple[Block, ...]:
         (str(row.task.number), row.task.name, row.task.state, seconds(row.task.age), _stands(row), _waits(row))
         for row in value.rows
     )
-    more = f"… {value.omitted:,} more; --top N shows more, --group merges them"
     return _listed(value.view, columns, rows, more if value.omitted else "")
 
 
@@ -183,10 +187,31 @@ def _(value: values.Cancellation) -> tuple[Block, ...]:
     return tuple(lines)
 
 
+# Where a task stands goes below its row, where there is no room for it.
+_COUNTED_COLUMNS = (
+    Column("#", "number", right=True),
+    Column("task", "function"),
+    Column("state", "keyword"),
+    *STATS_COLUMNS,
+    Column("coroutine, and what it waits on"),
+)
+
+
+def _counted_row(row: values.TaskRow) -> tuple[str, ...]:
+    waits = _waits(row)
+    stands = f"{_stands(row)}: {waits}" if waits not in ("", "–") else _stands(row)
+    return (str(row.task.number), row.task.name, row.task.state, *stats_cells(row), stands)
+
+
 def _listed(
-    view: values.View, columns: tuple[Column, ...], rows: tuple[tuple[str, ...], ...], more: str
+    view: values.View,
+    columns: tuple[Column, ...],
+    rows: tuple[tuple[str, ...], ...],
+    more: str,
+    counted: values.Counted | None = None,
 ) -> tuple[Block, ...]:
-    blocks = [*view_blocks(view), Lines((_counted(view),))]
+    also = f"; {counted_words(counted)}" if counted else ""
+    blocks = [*view_blocks(view), Lines((_counted(view) + also,))]
     if rows:
         blocks += [_EMPTY, Table(columns, rows)]
     if more:
@@ -277,6 +302,8 @@ def _detail_rows(value: values.TaskDetails) -> Iterator[tuple[str, str]]:
     yield from _rows("timeouts", (f"{_timeout(timeout.left)}, at {_full(timeout.frame)}" for timeout in info.timeouts))
     yield from _rows("awaited by", map(_placed, value.awaited_by))
     yield "cancelled", _times(info)
+    if value.row.stats is not None:
+        yield from stats_rows(value.row.stats, spot)
     yield from _rows("context", (f"{name} = {summary}" for name, summary in info.context or ()))
     if info.error:
         yield "not read", info.error

@@ -97,7 +97,7 @@ def compared(
         with traced(function):
             seconds = measure(called)
         ratios.append(seconds / without)
-        more.append((seconds - without) * 1e6)
+        more.append(seconds - without)
     return {name: ratios, f"{name}-us": more}
 
 
@@ -112,7 +112,7 @@ def counted() -> Samples:
             calls(empty)
             seconds = calls(empty)
         ratios.append(seconds / without)
-        more.append((seconds - without) * 1e6)
+        more.append(seconds - without)
     return {"traced-counted": ratios, "traced-counted-us": more}
 
 
