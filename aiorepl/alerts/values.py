@@ -81,7 +81,9 @@ KINDS: Mapping[Kind, KindInfo] = {
     "laggy-loop": KindInfo("warning", "callbacks that are due come later than this, in the median of 5 s", "lag"),
     "saturated-loop": KindInfo("warning", "the loop is busy for more than this part of 5 s", "saturation"),
     "never-yielded": KindInfo("warning", "the first step of a task takes longer than this", "first_step"),
-    "spinning": KindInfo("warning", "of 100 wakes of a task and more, over half are its own", "spinning"),
+    "spinning": KindInfo(
+        "warning", "of 100 wakes of a task and more, over half are its own (%stats on counts)", "spinning"
+    ),
     "never-awaited": KindInfo("error", "a coroutine was collected without having been awaited"),
     "never-retrieved": KindInfo("error", "a task failed, and nobody has looked for this long", "unretrieved"),
     "destroyed-pending": KindInfo("error", "a task was collected before it ended, or nothing keeps it from that"),

@@ -19,6 +19,8 @@ from asyncio import events
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
+import aiorepl
+
 # How often both are measured.
 PAIRS = 9
 TASKS, STEPS = 100, 100
@@ -95,36 +97,16 @@ def plain(loop: Loop) -> Iterator[None]:
 
 @contextlib.contextmanager
 def pulse(loop: Loop) -> Iterator[None]:
-    """A heartbeat, and how busy the loop is: what finds a blocked loop, on every kind of it."""
-    from aiorepl.alerts.turns import watch_turns
-
-    watch = watch_turns(loop, slow=0.1, on_slow=print)
-    ended = threading.Event()
-
-    def beat() -> None:
-        while not ended.wait(0.025):
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(time.perf_counter)
-
-    thread = threading.Thread(target=beat)
-    thread.start()
-    try:
+    """``aiorepl.watch`` as an app has it: a heartbeat, how busy the loop is, each task when it is made."""
+    with aiorepl.watch(loop, on_alert=print):
         yield
-    finally:
-        ended.set()
-        thread.join()
-        watch.end()
 
 
 @contextlib.contextmanager
 def alerts(loop: Loop) -> Iterator[None]:
     """The same, and the exact time of each step."""
-    from aiorepl.alerts.steps import watch_steps
-
-    with pulse(loop):
-        watch = watch_steps(loop, slow=0.1, on_slow=print)
+    with aiorepl.watch(loop, on_alert=print, exact=True):
         yield
-        watch.end()
 
 
 @contextlib.contextmanager
