@@ -7,18 +7,23 @@ if TYPE_CHECKING:
     from aiorepl.api import install_dump_signal as install_dump_signal
     from aiorepl.api import snapshot as snapshot
     from aiorepl.api import why as why
+    from aiorepl.embedding import embed as embed
+    from aiorepl.embedding import post_mortem as post_mortem
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "dump", "install_dump_signal", "snapshot", "why"]
+__all__ = ["__version__", "dump", "embed", "install_dump_signal", "post_mortem", "snapshot", "why"]
+
+# Where the names are that are not in ``aiorepl.api``.
+_ELSEWHERE = {"embed": "aiorepl.embedding", "post_mortem": "aiorepl.embedding"}
 
 
 def __getattr__(name: str) -> object:
     """Load the public functions when one of them is first asked for."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from aiorepl import api
+    import importlib
 
-    return getattr(api, name)
+    return getattr(importlib.import_module(_ELSEWHERE.get(name, "aiorepl.api")), name)
 
 
 def __dir__() -> list[str]:

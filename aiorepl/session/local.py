@@ -118,10 +118,13 @@ class LocalSession:
         self._listening = True
         self.host: Host = make_host(self._listener)
         interpreter.host = self.host
-        self.namespace.setdefault("repl", Repl(self))
-        # A program's own values are not to be kept alive.
-        in_program = isinstance(self.namespace, ProgramNamespace)
-        self.initial_names: Mapping[str, object] = {} if in_program else dict(self.namespace)
+        self.initial_names: Mapping[str, object] = {}
+        if isinstance(self.namespace, ProgramNamespace):
+            self.namespace.lend("repl", Repl(self))
+        else:
+            self.namespace.setdefault("repl", Repl(self))
+            # Not a program's values, which are not to be kept alive.
+            self.initial_names = dict(self.namespace)
         interpreter.hints.enabled = settings.flag("hints")
         settings.listen(self._setting_changed)
 
