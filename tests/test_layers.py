@@ -28,7 +28,8 @@ ORDER = (
     ("render",),
     ("api",),
     ("terminal", "pytest_plugin"),
-    ("options", "programs"),
+    ("prompt_thread",),
+    ("companion", "embedding", "options", "programs"),
     ("application", "main_program"),
     ("beside",),
     ("subcommands",),
@@ -125,8 +126,8 @@ def test_a_room_imports_only_what_stands_to_its_left() -> None:
         for found in own_imports()
         if found.room != room_of(found.imported)
         and LEVELS[room_of(found.imported)] >= LEVELS[found.room]
-        # The package offers what the last of its rooms can do, and loads it when it is asked for.
-        and (found.importer != "aiorepl" or found.at_start)
+        # The package offers what rooms to its right can do, and loads them when they are asked for.
+        and (found.importer, found.at_start) != ("aiorepl", False)
     ]
     assert wrong == []
 
@@ -164,7 +165,9 @@ def test_no_module_needs_itself_to_be_loaded() -> None:
 
 
 def test_the_public_names_are_these() -> None:
-    assert aiorepl.__all__ == ["__version__", "dump", "install_dump_signal", "snapshot", "watch", "why"]
+    assert aiorepl.__all__ == [
+        *("__version__", "dump", "embed", "install_dump_signal", "post_mortem", "snapshot", "watch", "why"),
+    ]
 
 
 def test_code_loads_the_standard_library_only(home: Home) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from aiorepl.alerts.values import Rules
 from aiorepl.alerts.watcher import Watcher, shared
-from aiorepl.commands.context import Entry, Evaluation, Feed
+from aiorepl.commands.context import Entry, Evaluation, Feed, Program
 from aiorepl.commands.from_python import Repl
 from aiorepl.errors import CommandError
 from aiorepl.interpret.daemon import in_thread
@@ -18,7 +18,7 @@ from aiorepl.interpret.host import Host, HostFactory
 from aiorepl.interpret.interpreter import Ending, Execution, Interpreter, last_failure, restore_last_failure
 from aiorepl.interpret.interrupt import raise_in
 from aiorepl.interpret.program_namespace import ProgramNamespace
-from aiorepl.interpret.source import Cell, Command, Help, Python, Shell, classify
+from aiorepl.interpret.source import Cell, Command, Help, Python, Shell, Typed, classify
 from aiorepl.introspect.book import BOOK
 from aiorepl.introspect.failures import describe
 from aiorepl.model import (
@@ -98,6 +98,9 @@ class LocalSession:
         self.past_entries = past_entries
         # On an app's loop: the cells in the background go on when the session ends.
         self.keeps_jobs = False
+        # The program that the prompt stands beside, and what looks for its loop before anything is run.
+        self.program: Program | None = None
+        self.before: Callable[[Typed], None] = lambda typed: None
         self.entries: list[Entry] = []
         self.undo = UndoStack(self._not_undone)
         self._feeds = Feeds(self._tell)
@@ -127,14 +130,22 @@ class LocalSession:
         self._listening = True
         self.host: Host = make_host(self._listener)
         interpreter.host = self.host
-        rules = rules_of(settings)
-        # The alerts of an app are there before this session, and after it.
-        self.alerts = Watcher(rules if watched else _BARE, quiet=True) if self.host.owned else shared()
+        # Where cells have run: an owned loop is to be ended, wherever they run in the end.
+        self._hosts = [self.host]
+        self.initial_names: Mapping[str, object] = {}
+        self._in_program = isinstance(self.namespace, ProgramNamespace)
+        if isinstance(self.namespace, ProgramNamespace):
+            self.namespace.lend("repl", Repl(self))
+        else:
+            self.namespace.setdefault("repl", Repl(self))
+            # Not a program's values, which are not to be kept alive.
+            self.initial_names = dict(self.namespace)
+        # The alerts of a program are there before this session, and after it.
+        own = Watcher(rules_of(settings) if watched else _BARE, quiet=True)
+        self.alerts = shared() if self._in_program or not self.host.owned else own
+        # The loop of an app that is watched for this session.
+        self._watched: asyncio.AbstractEventLoop | None = None
         self._feed = AlertFeed(self.alerts, lambda: self.host, self._tell)
-        self.namespace.setdefault("repl", Repl(self))
-        # A program's own values are not to be kept alive.
-        in_program = isinstance(self.namespace, ProgramNamespace)
-        self.initial_names: Mapping[str, object] = {} if in_program else dict(self.namespace)
         interpreter.hints.enabled = settings.flag("hints")
         settings.listen(self._setting_changed)
 
@@ -143,9 +154,9 @@ class LocalSession:
         self._frontend = asyncio.get_running_loop()
         self._announcements = asyncio.Queue()
         self._last_failure = last_failure()
-        if not self.host.owned:
+        if self._in_program:
             self.undo.callback(self.alerts.set_rules, self.alerts.rules)
-            self.alerts.watch(self.host.loop)
+        self._watch_app()
         if not self._in_main_thread:
             self.host.start()
         self._housekeeping = asyncio.create_task(self._look_after(), name="aiorepl-housekeeping")
@@ -229,22 +240,26 @@ class LocalSession:
         timeout = self.settings.seconds("exit_timeout")
         self.undo.close()
         await self.jobs.aclose()
-        if not self.host.owned:
+        if self._in_program:
             await self._end_cells(timeout)
             restore_last_failure(self._last_failure)
-        self.host.close(timeout=timeout)
+        for host in self._hosts:
+            host.close(timeout=timeout)
         # Tasks, generators and threads each get the time; a blocked loop gets no more than that.
         limit = 3 * timeout + 1 if self._overdue < _BLOCKED else timeout
-        ended = asyncio.wrap_future(self.host.ended)
-        if not (await asyncio.wait({ended}, timeout=limit))[0]:
+        ended = [asyncio.wrap_future(host.ended) for host in self._hosts]
+        if (await asyncio.wait(ended, timeout=limit))[1]:
             self._tell(Notice("the loop is blocked and was left as it is", "alert"))
         if self._housekeeping is not None:
             self._housekeeping.cancel()
         # The last alerts are told meanwhile; its thread may be looking at the loop.
-        await in_thread(lambda: self.alerts.unwatch(self.host.loop))
+        await in_thread(self._unwatch)
         self._feed.tick()
         self._feed.close()
         self._listening = False
+        with self._loading:
+            if self._completer is not None:
+                self._completer.close()
         # After what has just been told, which takes the same way.
         self._frontend.call_soon(self._announcements.put_nowait, None)
 
@@ -331,6 +346,7 @@ class LocalSession:
 
     async def _dispatch(self, text: str, filename: str, show: bool) -> None:
         typed = classify(text)
+        self.before(typed)
         if isinstance(typed, Python) and typed.background:
             cell = self._compile(typed.text)
             if cell is not None:
@@ -432,11 +448,22 @@ class LocalSession:
         for execution in running.values():
             execution.interrupted = True
             self._interrupts.reach(execution)
-        if ended and self.host.loop.is_running():
+        if any(execution.loop.is_running() for execution in running.values()):
             await asyncio.wait(ended, timeout=timeout)
         refused = sorted(execution.number for done, execution in running.items() if not done.done())
         if refused:
             self._tell(Notice(f"did not end in time: {', '.join(f'cell {number}' for number in refused)}", "alert"))
+
+    def move(self, host: Host) -> None:
+        """Run cells here from now on; those that run stay where they are."""
+        self.host = self._interpreter.host = host
+        if host not in self._hosts:
+            self._hosts = [known for known in self._hosts if known.owned] + [host]
+        self._watch_app()
+
+    def tell(self, event: Event) -> None:
+        """Announce an event, from any thread."""
+        self._tell(event)
 
     def _abandon(self, execution: Execution) -> bool:
         """Leave behind the loop of a cell that cannot be reached; its tasks are cancelled when its call returns."""
@@ -444,12 +471,31 @@ class LocalSession:
             return False
         old = execution.host
         if old is self.host:
-            self.host = self._interpreter.host = self._make_host(self._listener)
+            self._hosts.remove(old)
+            self.move(self._make_host(self._listener))
             self.host.start()
         old.close(timeout=self.settings.seconds("exit_timeout"))
         self.alerts.unwatch(old.loop)
         self._interpreter.give_up(old.loop, "this loop was left behind and a new one takes over")
         return True
+
+    def _watch_app(self) -> None:
+        """Watch the app's loop that cells run on now; of a loop of its own the session is told when it starts."""
+        loop = None if self.host.owned else self.host.loop
+        if loop is self._watched:
+            return
+        if self._watched is not None:
+            self.alerts.unwatch(self._watched)
+        self._watched = loop
+        if loop is not None:
+            self.alerts.watch(loop)
+
+    def _unwatch(self) -> None:
+        for host in self._hosts:
+            if host.owned:
+                self.alerts.unwatch(host.loop)
+        if self._watched is not None:
+            self.alerts.unwatch(self._watched)
 
     @property
     def _overdue(self) -> float:

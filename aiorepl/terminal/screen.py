@@ -29,6 +29,8 @@ _PAUSE = 0.0005
 _BACKLOG = 1 << 24
 # Seconds that are waited for what was printed to arrive; it always does, unless the pump has to wait itself.
 _SETTLE = 1.0
+# Seconds that are waited for the pump to end; as long as a child can write, it does not.
+_LAST = 0.1
 # An application program command, which no terminal shows: tells that all that was written before it has arrived.
 _MARK_BEGIN = b"\x1b_aiorepl-"
 _MARK = b"\x1b_aiorepl-%d\x1b\\"
@@ -39,24 +41,33 @@ _STYLES_AT_END = re.compile(rb"(?:\x1b\[[0-9;]*m)+$")
 class Screen:
     """Owns the real terminal; ``print`` and the rest are called on the frontend's thread."""
 
-    def __init__(self) -> None:
-        """Take over descriptors 1 and 2; ``close`` gives them back."""
+    def __init__(self, cook: Callable[[list[Any]], list[Any]] | None = None, *, takes_input: bool = False) -> None:
+        """Take over descriptors 1 and 2; ``close`` gives them back.
+
+        Args:
+            cook: Makes of the terminal's modes those for the time when no application reads keys.
+            takes_input: Take over descriptor 0 too, so that nobody but the frontend gets what is typed.
+        """
         _flush_standard_streams()
         self._saved = (os.dup(1), os.dup(2))
         self._real = os.dup(1)
-        self._input = 0
+        self._input = os.dup(0) if takes_input else 0
+        # The modes that a program sets on its terminal are the real one's, unless the frontend has its own for good.
+        self._mirrors = cook is None
         self.file: TextIO = os.fdopen(os.dup(self._real), "w", encoding=sys.stdout.encoding, errors="replace")
         self._original = termios.tcgetattr(self._input)
-        self._cooked = list(self._original)
-        # Keys are shown while a cell runs, as it may read them; but ^C would be written into the status line.
-        self._cooked[3] &= ~termios.ECHOCTL
+        self._cooked = (cook or _without_echoed_controls)(self._original)
         self.restore()
         self._pump_end, program_end = pty.openpty()
         self._program = os.fdopen(program_end, "wb", buffering=0)
-        self._line = _without_output_processing(program_end, self._cooked)
+        self._line = _without_output_processing(program_end, self._original if cook else self._cooked)
         self.resize()
-        for descriptor in (1, 2):
+        for descriptor in (0, 1, 2) if takes_input else (1, 2):
             os.dup2(program_end, descriptor)
+        if takes_input:
+            # What is typed is shown where it is typed.
+            self._line[3] &= ~termios.ECHO
+            termios.tcsetattr(program_end, termios.TCSANOW, self._line)
         # Guards everything below, and every write to the real terminal.
         self._lock = threading.RLock()
         self._above: Callable[[], None] | None = None
@@ -72,6 +83,15 @@ class Screen:
         self._thread = threading.Thread(target=self._pump, name="aiorepl-screen", daemon=True)
         self._thread.start()
         _point_faulthandler_at(self._saved[1])
+
+    @property
+    def input(self) -> int:
+        """The descriptor by which the real terminal's keys are read."""
+        return self._input
+
+    def type(self, text: str) -> None:
+        """Let those who read descriptor 0 by themselves have this as if it had been typed, if that was taken over."""
+        os.write(self._pump_end, text.encode(self.file.encoding, "backslashreplace"))
 
     def print(self, text: str) -> None:
         """Show text of the frontend's own, after everything that was printed before."""
@@ -174,8 +194,14 @@ class Screen:
         with contextlib.suppress(termios.error):
             termios.tcsetattr(self._input, termios.TCSADRAIN, self._cooked)
 
-    def close(self) -> None:
-        """Show what is left and give the descriptors back."""
+    def close(self, *, forward: bool = False) -> None:
+        """Show what is left and give the descriptors back.
+
+        What a child writes that was started meanwhile is brought to the screen until it ends.
+
+        Args:
+            forward: Somebody reads descriptor 0, which was taken over, and goes on doing so: bring what is typed there.
+        """
         if self._closed:
             return
         self.settle()
@@ -190,11 +216,34 @@ class Screen:
         _point_faulthandler_at(2)
         with contextlib.suppress(termios.error):
             termios.tcsetattr(self._input, termios.TCSADRAIN, self._original)
+        if forward:
+            threading.Thread(target=self._forward, name="aiorepl-input", daemon=True).start()
+            return
+        if self._input:
+            os.dup2(self._input, 0)
+            os.close(self._input)
+        # The pump now reads until no child has this end open, and ends.
+        self._program.close()
+        self._thread.join(_LAST)
+
+    def _forward(self) -> None:
+        """Bring what is typed to descriptor 0, line by line, as the real terminal gives it."""
+        with contextlib.suppress(OSError, termios.error):
+            while True:
+                os.write(self._pump_end, os.read(self._input, _CHUNK) or b"\x04")
 
     def _pump(self) -> None:
         """Bring what the process prints to the screen."""
+        self._pump_until_closed()
+        with self._lock:
+            for descriptor in (self._pump_end, *self._saved, self._real):
+                os.close(descriptor)
+            self._real = -1
+            self.file.close()
+
+    def _pump_until_closed(self) -> None:
         carried = b""
-        while not self._closed:
+        while True:
             try:
                 data = os.read(self._pump_end, _CHUNK)
             except OSError as error:
@@ -230,7 +279,8 @@ class Screen:
         if not data:
             return
         self._erase_status()
-        self._mirror_modes()
+        if self._mirrors and not self._closed:
+            self._mirror_modes()
         view = memoryview(data)
         while view:
             try:
@@ -265,6 +315,13 @@ class Screen:
                 modes = termios.tcgetattr(self._input)
                 modes[0], modes[3] = line[0], line[3]
                 termios.tcsetattr(self._input, termios.TCSADRAIN, modes)
+
+
+def _without_echoed_controls(modes: list[Any]) -> list[Any]:
+    """Keys are shown while a cell runs, as it may read them; but ^C would be written into the status line."""
+    changed = list(modes)
+    changed[3] &= ~termios.ECHOCTL
+    return changed
 
 
 def _without_output_processing(descriptor: int, cooked: list[Any]) -> list[Any]:
