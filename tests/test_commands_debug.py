@@ -110,8 +110,9 @@ def test_another_switch_ends_the_time() -> None:
 def test_a_thousand_switches_at_the_prompt() -> None:
     async def script() -> None:
         # However slow the machine is.
-        async with watched(slow=20.0, lag=0.0, saturation=0.0, look=0.0, spinning=0.0) as watch:
+        async with watched(lag=0.0, saturation=0.0, look=0.0, spinning=0.0) as watch:
             await watch.type(
+                "%slow 20",
                 "got = []\nasync def tick():\n    while True:\n        got.append(len(got)); await asyncio.sleep(0)",
                 "ticking = asyncio.create_task(tick())",
             )
