@@ -38,7 +38,7 @@ BLOCK = re.compile(r"(?ms)^(?:<!-- waits for: (?P<alerts>.*?) -->\n)?```text\n(?
 Factory = Callable[[], asyncio.AbstractEventLoop]
 
 # Seconds for which a person reads an alert; more of them in a second would not all be shown.
-_READING = 0.4
+_READING = 0.35
 
 # Only what the page is about is told of, and a failed task after a shorter time than a person would be patient for.
 SETTINGS: dict[str, object] = {"lag": 0.0, "saturation": 0.0, "look": 0.0, "slow": 0.2, "unretrieved": 0.2}

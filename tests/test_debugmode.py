@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from aiorepl.alerts.debugmode import DEBUG, asked_by, in_debug_mode, measure_price, ways_of
+from aiorepl.alerts.values import Rules
 from aiorepl.alerts.watcher import Watcher
 from aiorepl.interpret.host import loop_factory
 
@@ -82,7 +83,8 @@ class Work:
 
 def test_a_thousand_switches_lose_nothing_and_leave_nothing_on(loop: asyncio.AbstractEventLoop) -> None:
     found = on(loop, lambda: (vars(loop).keys() - {"_current_handle"}, sys.get_coroutine_origin_tracking_depth()))
-    watcher = Watcher()
+    # However busy the machine is.
+    watcher = Watcher(Rules(slow=20, lag=0, saturation=0, look=0, spinning=0))
     watcher.watch(loop)
     work = Work(loop)
     depths = set()

@@ -1,6 +1,7 @@
 """What asyncio's debug mode logs becomes an alert once, is not printed as well, and reaches an app's own handlers."""
 
 import asyncio
+import gc
 import logging
 import re
 import threading
@@ -146,6 +147,39 @@ def test_handlers_that_do_not_print_still_get_it(records: Records, capfd: pytest
     assert [getattr(record, ALERTED, False) for record in records.records] == [True, False]
     assert capfd.readouterr().err == "something else\n"
     assert LOGGER.filters == []
+
+
+def test_what_was_left_open_is_one_alert_each_and_nothing_is_printed(
+    factory: Callable[[], asyncio.AbstractEventLoop], capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def script() -> None:
+        async with watched(new_session(factory=factory), lag=0.0, look=0.0, slow=5.0) as watch:
+            await watch.type("import gc, socket", "%debug on", "a, b = socket.socketpair()")
+            await watch.type("other = asyncio.new_event_loop()\ndel other; gc.collect();")
+            await watch.type(
+                "async def talk():\n"
+                "    t, p = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=a)\n"
+                "    t.pause_reading()\n"
+                "await talk(); gc.collect(); b.close()",
+            )
+            found = await watch.several("unclosed", lambda found: len(found) == 2)
+            await watch.looked()
+            loop, transport = [" ".join(drawn(alert)) for alert in found]
+            assert re.fullmatch(
+                r"! unclosed: unclosed event loop <.*> was collected before it was closed   Call loop.close\(\) .*",
+                loop,
+            )
+            assert re.fullmatch(
+                r"! unclosed: unclosed (transport|resource) <.*> was collected before it was closed .*"
+                r"Close it: writer.close\(\) and await writer.wait_closed\(\), or transport.close\(\).",
+                transport,
+            )
+            assert [alert.times for alert in watch.session.alerts.ledger.list()] == [1, 1]
+
+    asyncio.run(script())
+    gc.collect()
+    # Python tells of the loop's own sockets by itself, and of no more.
+    assert "transport" not in capfd.readouterr().err
 
 
 def test_an_apps_handlers_get_what_they_got(records: Records) -> None:

@@ -16,7 +16,7 @@ from aiorepl.introspect.values import Frame
 __all__ = ["WarningWatch"]
 
 _NEVER_AWAITED = r"coroutine .* was never awaited"
-_UNCLOSED = r"unclosed (transport|event loop|<StreamWriter|connector|client session)|loop .* was not closed"
+_UNCLOSED = r"unclosed (transport|resource <|event loop|<StreamWriter|connector|client session)|loop .* was not closed"
 _COROUTINE = re.compile(r"coroutine '(?P<name>.*)' was never awaited")
 _FILE = re.compile(r'\s*File "(?P<file>.*)", line (?P<line>\d+)(?:, in (?P<function>\S+))?')
 
@@ -109,10 +109,21 @@ def _call_of(coroutine: str, where: Frame | None) -> str:
 
 
 def _unclosed(text: str) -> tuple[Alert, object]:
-    first = bounded(text.splitlines()[0])
-    alert = Alert("unclosed", f"{first} was collected before it was closed", cure=_cure_of(first))
+    first, *rest = text.splitlines()
+    # In debug mode uvloop tells where it was made.
+    first = bounded(first.partition("; object created at")[0])
+    stack = tuple(itertools.dropwhile(_is_runner, _places(rest)))
+    where = innermost_own(stack)
+    alert = Alert(
+        "unclosed",
+        f"{first} was collected before it was closed",
+        where=where,
+        source=line_text(where),
+        stack=stack,
+        cure=_cure_of(first),
+    )
     # Two of a kind differ by address and descriptor.
-    return alert, re.sub(r"0x[0-9a-f]+|\b\d+\b", "", first)
+    return alert, where or re.sub(r"0x[0-9a-f]+|\b\d+\b", "", first)
 
 
 def _cure_of(text: str) -> str:
