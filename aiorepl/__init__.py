@@ -8,12 +8,18 @@ if TYPE_CHECKING:
     from aiorepl.api import install_dump_signal as install_dump_signal
     from aiorepl.api import snapshot as snapshot
     from aiorepl.api import why as why
+    from aiorepl.commands.registry import command as command
+    from aiorepl.serving import serve as serve
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "dump", "install_dump_signal", "snapshot", "watch", "why"]
+__all__ = ["__version__", "command", "dump", "install_dump_signal", "serve", "snapshot", "watch", "why"]
 
 # Where each is defined if not in ``aiorepl.api``, which loads what draws as well.
-_MODULES = {"watch": "aiorepl.alerts.watching"}
+_MODULES = {
+    "command": "aiorepl.commands.registry",
+    "serve": "aiorepl.serving",
+    "watch": "aiorepl.alerts.watching",
+}
 
 
 def __getattr__(name: str) -> object:

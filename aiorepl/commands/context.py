@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from aiorepl.alerts.watcher import Watcher
     from aiorepl.introspect.inspector import Inspector
 
-__all__ = ["Context", "Entry", "Evaluation", "Feed", "Job", "Jobs", "Undo"]
+__all__ = ["Access", "Context", "Entry", "Evaluation", "Feed", "Job", "Jobs", "Undo"]
 
 T = TypeVar("T")
 
@@ -71,6 +71,28 @@ class Jobs(Protocol):
         """
 
 
+class Access(Protocol):
+    """What the session may do to the program."""
+
+    @property
+    def writes(self) -> bool:
+        """Tell whether it may change the program; else it only looks."""
+
+    def unlock(self) -> None:
+        """Allow everything from now on.
+
+        Raises:
+            CommandError: If the program does not allow that.
+        """
+
+    def lock(self) -> None:
+        """Only look from now on.
+
+        Raises:
+            CommandError: If that makes no sense here.
+        """
+
+
 class Undo(Protocol):
     """What is to be done at the end of a session, as a ``contextlib.ExitStack`` takes it."""
 
@@ -92,6 +114,10 @@ class Context(Protocol):
     @property
     def jobs(self) -> Jobs:
         """The cells in the background."""
+
+    @property
+    def access(self) -> Access:
+        """What the session may do to the program."""
 
     @property
     def entries(self) -> Sequence[Entry]:

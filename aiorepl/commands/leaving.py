@@ -5,7 +5,7 @@ from aiorepl.commands.registry import command
 from aiorepl.model import Leave
 
 
-@command(name="exit", group="session", aliases=["quit"])
+@command(name="exit", group="session", looks=True, aliases=["quit"])
 def exit_(context: Context, status: int = 0) -> None:
     """End the session; pending tasks are cancelled and awaited.
 

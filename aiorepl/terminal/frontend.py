@@ -156,7 +156,7 @@ class TerminalFrontend:
                 self.show(Notice(problem, "error"))
             text = await self._read()
             if text is None:
-                self.left = Leave(0)
+                self.left = self.left or Leave(0)
             elif text.strip():
                 typed = classify(text)
                 self._in_shell = isinstance(typed, Shell) and not typed.background
@@ -197,6 +197,9 @@ class TerminalFrontend:
         if isinstance(event, Leave):
             self.left = event
             self._print(event.message + "\n" if event.message else "")
+            if self._app is self._prompt.app and not self._app.is_done:
+                # Not a person but what happened elsewhere ends the session.
+                self._app.exit(exception=EOFError())
         elif isinstance(event, Insert | Edit):
             self._next, self._edit = Document(event.text), isinstance(event, Edit)
         elif isinstance(event, Progress):
