@@ -171,7 +171,16 @@ def test_no_module_needs_itself_to_be_loaded() -> None:
 
 
 def test_the_public_names_are_these() -> None:
-    assert aiorepl.__all__ == ["__version__", "command", "dump", "install_dump_signal", "serve", "snapshot", "why"]
+    assert aiorepl.__all__ == [
+        "__version__",
+        "command",
+        "dump",
+        "install_dump_signal",
+        "serve",
+        "snapshot",
+        "watch",
+        "why",
+    ]
 
 
 def test_code_loads_the_standard_library_only(home: Home) -> None:

@@ -31,6 +31,13 @@ CHANGES = (
     "%thread 1",
     "%save program.py",
     "%reset",
+    "%debug on",
+    "%debug --price",
+    "%slow 1",
+    "%log debug",
+    "%trace asyncio.sleep --max 1",
+    "%alerts off",
+    "%alerts clear",
 )
 LOOKS = (
     "%tasks",

@@ -28,7 +28,12 @@ __all__ = ["Codec", "codec_of", "value_types"]
 _MODULES = (
     "aiorepl.model",
     "aiorepl.introspect.values",
+    "aiorepl.alerts.values",
+    "aiorepl.alerts.doctor_values",
     "aiorepl.commands.values",
+    "aiorepl.commands.alert_values",
+    "aiorepl.commands.debug_values",
+    "aiorepl.commands.trace_values",
     "aiorepl.commands.task_values",
     "aiorepl.commands.loop_values",
     "aiorepl.commands.report",
