@@ -63,22 +63,22 @@ def test_the_only_one_need_not_be_named(folder: Path) -> None:
         assert find(None).name == "web"
 
 
-@pytest.mark.parametrize(
-    ("target", "problem"),
-    [
-        (None, f"several processes are served: {HERE} web, {HERE + 1} web, {HERE + 2} worker; say which by its number"),
-        ("web", f"several processes are called web: {HERE} web, {HERE + 1} web; say which by its number"),
-        ("wob", f"no process is called wob; served: {HERE} web, {HERE + 1} web, {HERE + 2} worker"),
-        (str(os.getppid()), f"process {os.getppid()} is not served; it is once it has called aiorepl.serve()"),
-        ("99999999", "there is no process 99999999"),
-        ("9" * 30, "there is no process " + "9" * 30),
-    ],
-)
-def test_what_cannot_be_meant_is_said_in_a_line(three: list[Found], target: str | None, problem: str) -> None:
-    with pytest.raises(ServeError) as raised:
-        find(target)
-    assert str(raised.value).startswith(problem)
-    assert "\n" not in str(raised.value)
+def test_what_cannot_be_meant_is_said_in_a_line(three: list[Found]) -> None:
+    one, two, other = f"{HERE} web", f"{HERE + 1} web", f"{HERE + 2} worker"
+    parent = str(os.getppid())
+    problems = {
+        None: f"several processes are served: {one}, {two}, {other}; say which by its number",
+        "web": f"several processes are called web: {one}, {two}; say which by its number",
+        "wob": f"no process is called wob; served: {one}, {two}, {other}",
+        parent: f"process {parent} is not served; it is once it has called aiorepl.serve()",
+        "99999999": "there is no process 99999999",
+        "9" * 30: "there is no process " + "9" * 30,
+    }
+    for target, problem in problems.items():
+        with pytest.raises(ServeError) as raised:
+            find(target)
+        assert str(raised.value).startswith(problem)
+        assert "\n" not in str(raised.value)
 
 
 def test_many_are_counted(folder: Path) -> None:

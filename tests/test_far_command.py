@@ -201,7 +201,7 @@ def test_list(shell: Shell, app: Served, tmp_path: Path) -> None:
         # Of this process there are the other app's and the client's, too.
         assert listed["app"]["loops"] == 3
         assert listed["app"]["tasks"] > 3
-        assert "pytest" in listed["reader"]["command"]
+        assert "python" in listed["reader"]["command"]
 
 
 def test_list_where_there_is_none_and_where_one_does_not_answer(

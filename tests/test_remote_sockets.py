@@ -26,6 +26,9 @@ from aiorepl.remote.sockets import (
     usable_name,
 )
 
+# What pytest's plugins start threads for is over before a test begins.
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork:DeprecationWarning")
+
 NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 

@@ -11,8 +11,8 @@ import itertools
 import logging
 import os
 import socket
+import sys
 import threading
-import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -32,9 +32,10 @@ _log = logging.getLogger("aiorepl")
 
 # Clients at the same time.
 _MOST = 200
-# Seconds: how long is waited when no socket can be accepted, and for the clients when the server ends.
+# Seconds: how long is waited when no socket can be accepted, for the clients when the server ends, and by a fork.
 _AGAIN = 0.5
 _ENDING = 5.0
+_PAUSE = 1.0
 
 
 class Server:
@@ -61,6 +62,8 @@ class Server:
         self._listener: socket.socket | None = None
         self._process = os.getpid()
         self._reason = ""
+        # A fork is about to happen; and the thread has ended for that.
+        self._forking = self._paused = False
         self._start(listens)
 
     def __enter__(self) -> "Server":
@@ -103,11 +106,14 @@ class Server:
             self._listener = bind(self.path)
         self._loop = make_own()
         self._stop = asyncio.Event()
+        self._start_thread()
+        _SERVERS.add(self)
+        _register()
+
+    def _start_thread(self) -> None:
         # A daemon: it must not keep the process from ending.
         self._thread = threading.Thread(target=self._serve, name="aiorepl-server", daemon=True)
         self._thread.start()
-        _SERVERS.add(self)
-        _register()
 
     def _call(self, function: Callable[[], object]) -> None:
         # It may have ended meanwhile.
@@ -121,7 +127,8 @@ class Server:
         except Exception:
             _log.exception("the server of aiorepl has ended")
         finally:
-            self._loop.close()
+            if not self._paused:
+                self._loop.close()
 
     async def _main(self) -> None:
         accepting = asyncio.create_task(self._accept(), name="aiorepl-accept")
@@ -130,15 +137,19 @@ class Server:
         finally:
             accepting.cancel()
             await asyncio.gather(accepting, return_exceptions=True)
-            if self._listener is not None:
-                self._listener.close()
-            for visit in self._visits.values():
-                visit.end(self._reason)
-            if self._visits:
-                _, stuck = await asyncio.wait(self._visits, timeout=_ENDING)
-                for task in stuck:
-                    task.cancel()
-                await asyncio.sleep(0)
+        if not self._paused:
+            await self._end()
+
+    async def _end(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+        for visit in self._visits.values():
+            visit.end(self._reason)
+        if self._visits:
+            _, stuck = await asyncio.wait(self._visits, timeout=_ENDING)
+            for task in stuck:
+                task.cancel()
+            await asyncio.sleep(0)
 
     async def _accept(self) -> None:
         while self._listener is not None:
@@ -181,7 +192,33 @@ class Server:
         if self._process == os.getpid() and self.path:
             remove(self.path)
 
-    def _after_fork(self) -> None:
+    def _before_fork(self) -> None:
+        """Without a client the thread ends for a fork: the child of a process with one thread is in order, whatever."""
+        if threading.current_thread() is self._thread or not self._thread.is_alive():
+            return
+        self._forking = True
+        asked = threading.Event()
+
+        def pause() -> None:
+            if self._forking and not self._visits:
+                self._paused = True
+                self._stop.set()
+            asked.set()
+
+        self._call(pause)
+        if asked.wait(_PAUSE) and self._paused:
+            self._thread.join(_PAUSE)
+
+    def _after_fork_in_parent(self) -> None:
+        """Go on."""
+        self._forking = False
+        if self._paused:
+            self._thread.join()
+            self._paused = False
+            self._stop.clear()
+            self._start_thread()
+
+    def _after_fork_in_child(self) -> None:
         """In a child: let go of what is the parent's without touching it, and serve a socket of the child's own."""
         listens = self._listener is not None
         if self._listener is not None:
@@ -192,6 +229,7 @@ class Server:
         _LEFT_BEHIND.append(self._loop)
         _close_descriptors(self._loop)
         self._process = os.getpid()
+        self._forking = self._paused = False
         self._visits = {}
         self.sessions = {}
         self._listener = None
@@ -201,21 +239,24 @@ class Server:
             self._start(listens)
 
 
-_SERVERS: "weakref.WeakSet[Server]" = weakref.WeakSet()
+# Those that have not been closed.
+_SERVERS: set[Server] = set()
 _LEFT_BEHIND: list[asyncio.AbstractEventLoop] = []
 _registered = False
 
 
 def _register() -> None:
     global _registered
-    if not _registered:
-        _registered = True
-        atexit.register(_at_exit)
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(
-                before=FORKING.before, after_in_parent=FORKING.after_in_parent, after_in_child=FORKING.after_in_child
-            )
-            os.register_at_fork(after_in_child=_in_child)
+    if _registered:
+        return
+    _registered = True
+    atexit.register(_at_exit)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(
+            before=FORKING.before, after_in_parent=FORKING.after_in_parent, after_in_child=FORKING.after_in_child
+        )
+        # Before a fork the later ones come first.
+        os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)
 
 
 def _at_exit() -> None:
@@ -223,13 +264,24 @@ def _at_exit() -> None:
         server.close("the program has ended")
 
 
-def _in_child() -> None:
-    from aiorepl.remote.streams import standard_streams
+def _before_fork() -> None:
+    for server in _SERVERS:
+        server._before_fork()
 
-    standard_streams.after_fork()
+
+def _in_parent() -> None:
+    for server in _SERVERS:
+        server._after_fork_in_parent()
+
+
+def _in_child() -> None:
+    # Loaded if there has been a session.
+    streams = sys.modules.get("aiorepl.remote.streams")
+    if streams is not None:
+        streams.standard_streams.after_fork()
     for server in list(_SERVERS):
         try:
-            server._after_fork()
+            server._after_fork_in_child()
         except (ServeError, OSError, RuntimeError) as error:
             _log.warning("the child process %d is not served: %s", os.getpid(), error)
 
@@ -238,3 +290,5 @@ def _close_descriptors(loop: asyncio.AbstractEventLoop) -> None:
     for name in ("_selector", "_ssock", "_csock"):
         with contextlib.suppress(Exception):
             getattr(loop, name).close()
+    # Nor is it to be closed when it is collected.
+    loop._closed = True  # type: ignore[attr-defined]
