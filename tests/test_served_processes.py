@@ -131,7 +131,7 @@ def test_a_fork_in_the_middle_of_a_session_leaves_the_session_to_the_parent(home
             assert printed(await running) == "ready\n"
             assert value(await guest.type("import os; os.getpid()")) == str(app.number)
             async with visiting(find(child)) as other:
-                assert "Task-1" in read(await other.type("%tasks"))
+                assert "blocked in fork (program.py:" in read(await other.type("%tasks"))
             # The child has none of the parent's sockets: the end of the parent is the end of the session.
             app.process.kill()
             assert await guest.announcement("the connection was lost")
