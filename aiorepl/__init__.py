@@ -8,16 +8,31 @@ if TYPE_CHECKING:
     from aiorepl.api import install_dump_signal as install_dump_signal
     from aiorepl.api import snapshot as snapshot
     from aiorepl.api import why as why
+    from aiorepl.commands.registry import command as command
     from aiorepl.embedding import embed as embed
     from aiorepl.embedding import post_mortem as post_mortem
+    from aiorepl.serving import serve as serve
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "dump", "embed", "install_dump_signal", "post_mortem", "snapshot", "watch", "why"]
+__all__ = [
+    "__version__",
+    "command",
+    "dump",
+    "embed",
+    "install_dump_signal",
+    "post_mortem",
+    "serve",
+    "snapshot",
+    "watch",
+    "why",
+]
 
-# Where each is defined if not in ``aiorepl.api``.
+# Where each is defined if not in ``aiorepl.api``, which loads what draws as well.
 _MODULES = {
+    "command": "aiorepl.commands.registry",
     "embed": "aiorepl.embedding",
     "post_mortem": "aiorepl.embedding",
+    "serve": "aiorepl.serving",
     "watch": "aiorepl.alerts.watching",
 }
 

@@ -15,3 +15,19 @@ class SettingsError(AioreplError):
 
 class LoopError(AioreplError):
     """The event loop could not be made as asked; the message is one line and says why."""
+
+
+class ServeError(AioreplError):
+    """A process cannot be served or reached over a socket; the message is one line and says why."""
+
+
+class ProtocolError(AioreplError):
+    """What was to be said over a socket, or came from there, is not what the protocol allows; says what."""
+
+
+class LocalProtocolError(ProtocolError):
+    """This end was about to break the protocol."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The other end broke the protocol."""

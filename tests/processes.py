@@ -41,8 +41,17 @@ def command(*arguments: str) -> list[str]:
 
 def run(*arguments: str, home: Home, stdin: str = "", **environment: str) -> Ended:
     """Run it to its end with this on its standard input."""
+    return _run(command(*arguments), home, stdin, environment)
+
+
+def python(*arguments: str, home: Home, stdin: str = "", **environment: str) -> Ended:
+    """Run Python itself to its end."""
+    return _run([sys.executable, *arguments], home, stdin, environment)
+
+
+def _run(command: list[str], home: Home, stdin: str, environment: dict[str, str]) -> Ended:
     ended = subprocess.run(
-        command(*arguments),
+        command,
         input=stdin,
         capture_output=True,
         text=True,

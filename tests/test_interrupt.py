@@ -346,3 +346,32 @@ def _running(function: Callable[[], None]) -> Iterator[None]:
     thread.start()
     yield
     thread.join(PATIENCE)
+
+
+def test_after_an_interrupt_that_came_too_late_a_thread_can_be_traced() -> None:
+    """Before Python 3.13, to withdraw an exception could leave the interpreter looking for one for ever."""
+    gate = Gate()
+
+    def interrupt_and_return() -> int:
+        # Caught here, the step has been interrupted all the same, and there is something to withdraw.
+        with contextlib.suppress(KeyboardInterrupt):
+            gate.interrupt(raise_in)
+            work()
+        return 7
+
+    called = []
+
+    def trace(frame: Any, event: str, argument: Any) -> None:
+        called.append(frame.f_code.co_name)
+
+    def run() -> None:
+        assert gate.step(interrupt_and_return) == 7
+        sys.settrace(trace)
+        work()
+        sys.settrace(None)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    assert called[0] == "work"

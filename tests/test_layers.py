@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from processes import Home, run
+from processes import Home, python, run
 
 import aiorepl
 
@@ -25,17 +25,21 @@ ORDER = (
     ("interpret", "alerts"),
     ("commands",),
     ("session",),
+    ("remote",),
     ("render",),
-    ("api",),
-    ("terminal", "pytest_plugin"),
+    ("api", "serving"),
+    ("terminal", "remote.client", "pytest_plugin"),
     ("prompt_thread",),
     ("companion", "embedding", "options", "programs"),
     ("application", "main_program"),
-    ("beside",),
+    ("beside", "connected", "far_arguments", "far_output"),
+    ("far_command", "far_list"),
     ("subcommands",),
     ("cli",),
     ("__main__",),
 )
+# A module that is a room of its own: it stands where a person is, and its folder in the app.
+APART = {"remote.client"}
 LEVELS = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 
 # Where a package that is not Python's own may be imported.
@@ -78,7 +82,10 @@ MODULES = modules()
 
 
 def room_of(module: str) -> str:
-    return module.split(".")[1] if "." in module else "__init__"
+    name = module.removeprefix("aiorepl.")
+    if name in APART:
+        return name
+    return name.split(".")[0] if "." in module else "__init__"
 
 
 @functools.cache
@@ -166,7 +173,8 @@ def test_no_module_needs_itself_to_be_loaded() -> None:
 
 def test_the_public_names_are_these() -> None:
     assert aiorepl.__all__ == [
-        *("__version__", "dump", "embed", "install_dump_signal", "post_mortem", "snapshot", "watch", "why"),
+        *("__version__", "command", "dump", "embed", "install_dump_signal", "post_mortem", "serve", "snapshot"),
+        *("watch", "why"),
     ]
 
 
@@ -187,3 +195,47 @@ def test_a_pipe_loads_the_standard_library_only(home: Home) -> None:
 def test_a_command_on_a_pipe_loads_the_standard_library_only(home: Home) -> None:
     ended = run(home=home, stdin=f"{TELL}\nx = 1\n%who\n%help\n%time x\n%nothing\nx?\n")
     assert ended.out.endswith("\nset()\n")
+
+
+def test_serve_loads_the_standard_library_only(home: Home) -> None:
+    """Neither when it is called, nor with a session, a command and a completion."""
+    program = f"""{TELL}
+import asyncio, sys
+import aiorepl
+with aiorepl.serve("app") as server:
+    from aiorepl.remote.discovery import find
+    from aiorepl.remote.client import RemoteSession
+    from aiorepl.settings import Settings
+
+    async def visit():
+        session = RemoteSession(find("app"), settings=Settings())
+        await session.open()
+        for line in ("1 + 1", "%tasks", "asyncio?", "1/0"):
+            print(*[type(event).__name__ async for event in session.submit(line)])
+        print([len(batch) > 0 async for batch in session.complete("asyncio.get_running_loop().ca", 29)])
+        await session.aclose()
+
+    asyncio.run(visit())
+"""
+    (home.path / "program.py").write_text(program)
+    ended = python("program.py", home=home)
+    assert (ended.out, ended.err) == ("Result Done\nAnswer Done\nAnswer Done\nFailure Done\n[False]\nset()\n", "")
+
+
+def test_serve_alone_loads_next_to_nothing(home: Home) -> None:
+    program = "import asyncio, sys; before = set(sys.modules); import aiorepl; aiorepl.serve(); " + (
+        "print(*sorted(name for name in set(sys.modules) - before if name.startswith('aiorepl')))"
+    )
+    (home.path / "program.py").write_text(program)
+    assert python("program.py", home=home).out.split() == [
+        "aiorepl",
+        "aiorepl.errors",
+        "aiorepl.introspect",
+        "aiorepl.introspect.own_loops",
+        "aiorepl.remote",
+        "aiorepl.remote.loading",
+        "aiorepl.remote.offer",
+        "aiorepl.remote.server",
+        "aiorepl.remote.sockets",
+        "aiorepl.serving",
+    ]

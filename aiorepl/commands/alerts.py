@@ -33,6 +33,7 @@ add_kind(AlertArgument, arguments.Kind(str, "a number, a kind, clear, on, off or
 
 @command(
     group="debug",
+    looks=lambda what=None, *_, **__: what not in ("clear", "on", "off"),
     examples=[
         ("%alerts", "what went wrong so far"),
         ("%alerts 3", "one of it, with the stack and what to do"),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from aiorepl.alerts.watcher import Watcher
     from aiorepl.introspect.inspector import Inspector
 
-__all__ = ["Context", "Entry", "Evaluation", "Feed", "Job", "Jobs", "Program", "Undo"]
+__all__ = ["Access", "Context", "Entry", "Evaluation", "Feed", "Job", "Jobs", "Program", "Undo"]
 
 T = TypeVar("T")
 
@@ -85,6 +85,28 @@ class Program(Protocol):
         """Run cells on this loop of the program's from now on."""
 
 
+class Access(Protocol):
+    """What the session may do to the program."""
+
+    @property
+    def writes(self) -> bool:
+        """Tell whether it may change the program; else it only looks."""
+
+    def unlock(self) -> None:
+        """Allow everything from now on.
+
+        Raises:
+            CommandError: If the program does not allow that.
+        """
+
+    def lock(self) -> None:
+        """Only look from now on.
+
+        Raises:
+            CommandError: If that makes no sense here.
+        """
+
+
 class Undo(Protocol):
     """What is to be done at the end of a session, as a ``contextlib.ExitStack`` takes it."""
 
@@ -110,6 +132,10 @@ class Context(Protocol):
     @property
     def program(self) -> Program | None:
         """The program that this session's prompt stands beside; None in all others."""
+
+    @property
+    def access(self) -> Access:
+        """What the session may do to the program."""
 
     @property
     def entries(self) -> Sequence[Entry]:

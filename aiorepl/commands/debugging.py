@@ -39,6 +39,7 @@ add_kind(SlowArgument, Kind(str, "a number of seconds, or off", _slow_choices, "
 
 @command(
     group="debug",
+    looks=lambda switch=None, *, price=False: switch is None and not price,
     examples=[
         ("%debug", "whether it is on and by whom, what it changes and what it costs"),
         ("%debug on", "until the session ends"),
@@ -121,6 +122,7 @@ async def _price(
 
 @command(
     group="debug",
+    looks=lambda seconds=None: seconds is None,
     examples=[
         ("%slow", "from when on a step is slow"),
         ("%slow 0.02", "a step of 20 ms is"),

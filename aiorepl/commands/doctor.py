@@ -17,6 +17,7 @@ _LONGEST = 3600.0
 @command(
     group="tasks",
     waits=True,
+    looks=True,
     examples=[("%doctor", "what is wrong, after three seconds"), ("%doctor 60", "what comes only now and then, too")],
 )
 async def doctor(context: Context, seconds: float = 3.0) -> Diagnosis:

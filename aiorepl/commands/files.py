@@ -32,7 +32,7 @@ async def run(context: Context, file: Path, *arguments: str) -> None:
         await context.execute(source, show=False, filename=str(file))
 
 
-@command(group="session", examples=[("%load draft.py", "edit the file's code, then Enter runs it")])
+@command(group="session", looks=True, examples=[("%load draft.py", "edit the file's code, then Enter runs it")])
 def load(context: Context, file: Path) -> None:
     """Put a file's code into the next prompt.
 
@@ -68,6 +68,7 @@ def save(context: Context, file: Path, *, force: bool = False) -> None:
 
 @command(
     group="session",
+    looks=True,
     examples=[
         ("%edit", "what was typed last"),
         ("%edit 3", "cell 3 again"),
@@ -116,6 +117,8 @@ def _to_edit(context: Context, what: str) -> str:
 def _as_script(context: Context, file: Path, arguments: tuple[str, ...]) -> Iterator[None]:
     """Let ``sys.argv``, ``sys.path`` and ``__file__`` be what a script expects."""
     argv, folder = sys.argv, str(file.resolve().parent)
+    # A program's own is there where the session is a guest in it.
+    before = context.namespace.get("__file__")
     sys.argv = [str(file), *arguments]
     sys.path.insert(0, folder)
     context.namespace["__file__"] = str(file)
@@ -125,4 +128,7 @@ def _as_script(context: Context, file: Path, arguments: tuple[str, ...]) -> Iter
         sys.argv = argv
         with contextlib.suppress(ValueError):
             sys.path.remove(folder)
-        context.namespace.pop("__file__", None)
+        if before is None:
+            context.namespace.pop("__file__", None)
+        else:
+            context.namespace["__file__"] = before

@@ -22,6 +22,7 @@ add_kind(CommandName, Kind(str, "a command's name", _names, completion="command"
 @command(
     name="help",
     group="session",
+    looks=True,
     examples=[("%help", "every command"), ("%help timeit", "all about one"), ("%timeit?", "the same")],
 )
 def help_(context: Context, name: CommandName | None = None) -> CommandList | CommandHelp:
@@ -37,7 +38,7 @@ def help_(context: Context, name: CommandName | None = None) -> CommandList | Co
     return CommandList(tuple(command.info for command in COMMANDS))
 
 
-@command(group="session")
+@command(group="session", looks=True)
 def hints(context: Context) -> None:
     """Let each hint be shown once more.
 

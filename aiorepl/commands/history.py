@@ -9,6 +9,7 @@ from aiorepl.commands.values import History, HistoryLine
 
 @command(
     group="session",
+    looks=True,
     examples=[
         ("%history", "this session"),
         ("%history sleep --all", "whatever has sleep in it, from earlier sessions too"),

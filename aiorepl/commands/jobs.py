@@ -7,7 +7,7 @@ from aiorepl.commands.values import JobList
 from aiorepl.errors import CommandError
 
 
-@command(group="jobs")
+@command(group="jobs", looks=True)
 def jobs(context: Context) -> JobList:
     """List the cells that run in the background.
 

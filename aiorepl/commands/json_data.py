@@ -1,10 +1,12 @@
 """What commands return as data that ``json.dumps`` takes."""
 
 import dataclasses
+import json
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from aiorepl.commands.values import Foreign
 from aiorepl.introspect.summary import summarize, type_name
 
 __all__ = ["to_data"]
@@ -19,6 +21,8 @@ def to_data(value: object) -> Any:
     A number that JSON does not have (infinity) is its repr; anything else a summary or its type's name,
     with no code of it run.
     """
+    if isinstance(value, Foreign):
+        return json.loads(value.data)
     return _data(value, _DEEPEST)
 
 

@@ -9,7 +9,7 @@ from aiorepl.model import Leave, Notice
 _NOTHING = Code("")
 
 
-@command(name="exit", group="session")
+@command(name="exit", group="session", looks=True)
 def exit_(context: Context, status: int = 0) -> None:
     """End the session; pending tasks are cancelled and awaited.
 
@@ -21,7 +21,7 @@ def exit_(context: Context, status: int = 0) -> None:
     context.emit(Leave(status))
 
 
-@command(group="session")
+@command(group="session", looks=True)
 def quit(context: Context, status: int = 0) -> None:
     """End the session, or beside a program (aiorepl run) that program: it gets what Ctrl-C sends.
 

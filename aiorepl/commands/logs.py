@@ -32,6 +32,7 @@ add_kind(LoggerName, Kind(str, "a logger's name", _loggers, "LOGGER"))
 
 @command(
     group="debug",
+    looks=lambda level=None, logger=None: level is None,
     examples=[
         ("%log debug", "what asyncio's logger tells, from DEBUG on"),
         ("%log info app.db", "the same of another logger"),

@@ -29,7 +29,7 @@ def _choices(query: Query) -> Iterable[Choice]:
 add_kind(LoopNumber, Kind(int, "a loop's number in %loops", _choices, placeholder="N"))
 
 
-@command(group="tasks")
+@command(group="tasks", looks=True)
 async def loop(context: Context) -> LoopDetails:
     """Tell what the loop has to do, its thread, executor and debug mode."""
     chosen = context.inspector.loop
@@ -41,6 +41,7 @@ async def loop(context: Context) -> LoopDetails:
 
 @command(
     group="tasks",
+    looks=True,
     examples=[("%loops", "every loop of the process"), ("%loops 2", "%tasks, %why and all others look at loop 2")],
 )
 def loops(context: Context, number: LoopNumber | None = None) -> LoopList:
@@ -61,7 +62,7 @@ def loops(context: Context, number: LoopNumber | None = None) -> LoopList:
     return LoopList(infos, found.number_of(context.inspector.loop))
 
 
-@command(group="tasks")
+@command(group="tasks", looks=True)
 async def timers(context: Context, *, top: int = 20) -> TimerList:
     """List what the loop is to call and when, the soonest first.
 
@@ -74,7 +75,7 @@ async def timers(context: Context, *, top: int = 20) -> TimerList:
     return TimerList(rows, listing.total, _blocked(context, chosen) if outside else None, listing.error)
 
 
-@command(group="tasks")
+@command(group="tasks", looks=True)
 async def io(context: Context, *, top: int = 50) -> IoList:
     """List the sockets and pipes that the loop watches, and for which task.
 

@@ -26,6 +26,7 @@ def own_names(context: Context) -> Iterator[tuple[str, object]]:
 
 @command(
     group="session",
+    looks=True,
     aliases=["whos"],
     examples=[("%who", "every name you have bound"), ("%who *_task", "those that end with _task")],
 )

@@ -39,6 +39,8 @@ class Command:
     documentation: docstring.Documentation
     # It takes its time while the loop goes on: from a cell it is awaited.
     waits: bool = False
+    # Whether it changes nothing in the program, and runs none of its code; or what tells that of its arguments.
+    looks: "bool | Callable[..., bool]" = False
 
     @property
     def usage(self) -> str:
@@ -113,6 +115,7 @@ class Registry:
         aliases: Sequence[str] = ...,
         examples: Sequence[tuple[str, str]] = ...,
         waits: bool = ...,
+        looks: bool | Callable[..., bool] = ...,
     ) -> Callable[[F], F]: ...
 
     def command(
@@ -125,13 +128,15 @@ class Registry:
         aliases: Sequence[str] = (),
         examples: Sequence[tuple[str, str]] = (),
         waits: bool = False,
+        looks: bool | Callable[..., bool] = False,
     ) -> F | Callable[[F], F]:
         """Make a command of a function ``(context, ...)``; its signature and docstring say how it is typed.
 
         Parameters are words in their order, keyword-only ones are options (``bool``: flags), and one
         annotated with ``Code`` takes the rest of the text as it is. An example is a line to type and what it
         does. The name is the function's, without a trailing underscore. One that ``waits`` takes its time while the
-        loop goes on, and is a coroutine function in ``repl`` too.
+        loop goes on, and is a coroutine function in ``repl`` too. One that ``looks`` changes nothing in the program and
+        runs none of its code, so that it is there in a read-only session too; a function tells it of the arguments.
 
         Raises:
             TypeError: If a parameter is annotated with what cannot be typed.
@@ -142,7 +147,17 @@ class Registry:
             documentation = docstring.read(function.__doc__)
             parameters = parameters_of(function)
             self.register(
-                Command(own_name, function, group, tuple(aliases), tuple(examples), parameters, documentation, waits)
+                Command(
+                    own_name,
+                    function,
+                    group,
+                    tuple(aliases),
+                    tuple(examples),
+                    parameters,
+                    documentation,
+                    waits,
+                    looks,
+                )
             )
             return function
 
@@ -169,6 +184,21 @@ class Registry:
         close = difflib.get_close_matches(name, self._by_name, n=1)
         instead = f"did you mean %{close[0]}?" if close else "%help lists them all"
         raise CommandError(f"no command %{name}; {instead}")
+
+    def only_looks(self, line: str) -> bool:
+        """Tell whether a line changes nothing in the program, as one that asks for help, or is no command at all."""
+        found = _NAME.match(line)
+        command = self._by_name.get(found[1]) if found is not None else None
+        if command is None or _QUESTION.fullmatch(line) is not None:
+            return True
+        if isinstance(command.looks, bool):
+            return command.looks
+        try:
+            asked = self.parse(line)
+        except CommandError:
+            # It will be refused for what is wrong with it.
+            return True
+        return command.looks(*asked.positional, **asked.keywords)
 
     def parse(self, line: str) -> Invocation:
         """Read a line, with or without its ``%``.

@@ -33,6 +33,7 @@ add_kind(SettingValue, Kind(str, "a value", _values))
 @command(
     name="set",
     group="session",
+    looks=True,
     examples=[
         ("%set", "every setting"),
         ("%set theme", "one, and what it takes"),

@@ -1,10 +1,12 @@
 """Importing this module registers aiorepl's own commands in ``COMMANDS``."""
 
 from aiorepl.commands import (  # noqa: F401
+    access,
     alerts,
     cancelling,
     debugging,
     doctor,
+    dumping,
     files,
     help,
     history,

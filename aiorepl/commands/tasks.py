@@ -34,6 +34,7 @@ _AT_ONCE = 1_000
 
 @command(
     group="tasks",
+    looks=True,
     aliases=["ps"],
     examples=[
         ("%tasks", "every task"),
@@ -93,7 +94,7 @@ async def tasks(
                 del remaining[-_AT_ONCE:]
 
 
-@command(group="tasks", aliases=["pstree"])
+@command(group="tasks", looks=True, aliases=["pstree"])
 async def tree(context: Context, task: TaskName | None = None) -> TaskTree:
     """Draw who awaits whom, and whose TaskGroup each is in.
 
@@ -107,7 +108,7 @@ async def tree(context: Context, task: TaskName | None = None) -> TaskTree:
     return task_tree(seen, None if task is None else find_one(seen.snapshot, task).number)
 
 
-@command(group="tasks")
+@command(group="tasks", looks=True)
 async def task(context: Context, task: TaskName) -> TaskDetails:
     """Tell everything about one task.
 
@@ -121,6 +122,7 @@ async def task(context: Context, task: TaskName) -> TaskDetails:
 
 @command(
     group="tasks",
+    looks=True,
     examples=[
         ("%where 7", "the await chain of task 7, with source"),
         ("%where 7 --locals", "and the variables of each frame"),
@@ -150,7 +152,7 @@ async def where(
     return task_stack(seen, info, found)
 
 
-@command(group="tasks")
+@command(group="tasks", looks=True)
 async def why(context: Context, task: TaskName) -> Reason:
     """Explain in a few sentences why a task is not finished.
 
@@ -162,7 +164,7 @@ async def why(context: Context, task: TaskName) -> Reason:
     return Reason(seen.view([info]), seen.row(info), explain(seen.snapshot, info.number))
 
 
-@command(group="tasks")
+@command(group="tasks", looks=True)
 async def stuck(context: Context) -> StuckReport:
     """Look for what is wrong, worst first, with what to do about it.
 
@@ -176,7 +178,7 @@ async def stuck(context: Context) -> StuckReport:
     return StuckReport(seen.view([info for info in seen.snapshot.tasks if not info.own]), found)
 
 
-@command(group="tasks")
+@command(group="tasks", looks=True)
 async def locks(context: Context) -> LockList:
     """List what tasks hold and wait on: locks, queues and the like.
 

@@ -46,6 +46,7 @@ add_kind(Rate, Kind(_rate, _RATE, placeholder="N/SECONDS"))
 
 @command(
     group="debug",
+    looks=lambda function=None, *_, **__: function is None,
     examples=[
         ("%trace fetch --max 10", "the next ten calls of fetch"),
         ("%trace client.get --rate 50/1", "calls on this one object, until there are more than 50 in a second"),

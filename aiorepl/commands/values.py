@@ -8,6 +8,7 @@ __all__ = [
     "CommandHelp",
     "CommandInfo",
     "CommandList",
+    "Foreign",
     "History",
     "HistoryLine",
     "JobList",
@@ -47,6 +48,14 @@ class CommandHelp:
     text: str
     parameters: tuple[tuple[str, str], ...]
     examples: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A value of a type that is known in another process only: its repr, and what ``to_data`` makes of it, as JSON."""
+
+    text: str
+    data: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,26 +26,28 @@ class Completer:
         *,
         commands: Callable[[str], Sequence[Completion] | None] | None = None,
         jedi_deadline: float = 1.5,
+        asks_jedi: bool = True,
     ) -> None:
         """Look names up in the live namespace.
 
         ``commands`` completes a text that begins with ``%`` and ends at the cursor; it returns None where code is
-        expected. jedi is given ``jedi_deadline`` seconds for each answer.
+        expected. jedi is given ``jedi_deadline`` seconds for each answer, or not asked and not loaded at all.
         """
         self._namespace = namespace
         self._commands = commands
-        self._jedi = JediTier(namespace, deadline=jedi_deadline)
+        self._jedi = JediTier(namespace, deadline=jedi_deadline) if asks_jedi else None
         self._warmed = False
         self._files = AbandonableThread("aiorepl-files", patience=5.0)
 
     def close(self) -> None:
         """Let the threads end."""
-        self._jedi.close()
+        if self._jedi is not None:
+            self._jedi.close()
         self._files.close()
 
     def warm(self) -> None:
         """Let jedi get ready in its thread, once."""
-        if not self._warmed:
+        if not self._warmed and self._jedi is not None:
             self._warmed = True
             self._jedi.warm()
 
@@ -63,7 +65,7 @@ class Completer:
         if answer.slow is not None:
             static = await self._files.run(answer.slow, _FILES_DEADLINE) or ()
         yield static
-        if answer.unknown:
+        if answer.unknown and self._jedi is not None:
             more = await self._jedi.complete(text, cursor)
             if (merged := _merge(answer, more)) != static:
                 yield merged
@@ -74,7 +76,9 @@ class Completer:
             return None
         text = _without_command(text)
         found = static_signature(text, cursor, self._namespace)
-        return await self._jedi.signature(text, cursor) if found == "unknown" else found
+        if found != "unknown":
+            return found
+        return None if self._jedi is None else await self._jedi.signature(text, cursor)
 
     def _of_command(self, before: str) -> tuple[Completion, ...] | None:
         """What can go on a ``%`` command; None where it is code."""

@@ -27,11 +27,30 @@ def raise_in(thread: int) -> None:
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(KeyboardInterrupt))
 
 
-def take_back(thread: int) -> None:
-    """Withdraw what ``raise_in`` set, if it has not been raised yet."""
+def take_back() -> None:
+    """Withdraw what ``raise_in`` set in this thread, if it has not been raised yet."""
     import ctypes
 
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), None)
+    thread = ctypes.c_ulong(threading.get_ident())
+    set_exception = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    if sys.version_info >= (3, 13):
+        set_exception(thread, None)
+        return
+    # Before 3.13 to withdraw an exception leaves every thread looking for one at each turn until one is raised, and on
+    # 3.11 a function that is entered while it is traced then never begins. So one is raised.
+    try:
+        set_exception(thread, ctypes.py_object(_TakenBack))
+        while True:
+            pass
+    except _TakenBack:
+        return
+    except BaseException:
+        set_exception(thread, None)
+        raise
+
+
+class _TakenBack(BaseException):
+    """Takes the place of the exception that is withdrawn."""
 
 
 class MainThreadRaiser:
@@ -147,7 +166,7 @@ class Gate:
             self.longest = max(self.longest, elapsed)
         with self._lock:
             if self._set:
-                take_back(threading.get_ident())
+                take_back()
                 self._set = False
 
     def _recover(self) -> None:

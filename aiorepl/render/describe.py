@@ -68,6 +68,11 @@ def _paragraphs(text: str) -> tuple[str, ...]:
 
 
 @describe.register
+def _(value: values.Foreign) -> tuple[Block, ...]:
+    return (Lines(tuple(value.text.splitlines())),)
+
+
+@describe.register
 def _(value: values.History) -> tuple[Block, ...]:
     if not value.lines:
         return (Lines(("nothing found",), "dim"),)

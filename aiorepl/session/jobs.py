@@ -12,7 +12,7 @@ from aiorepl.commands.context import Job
 from aiorepl.errors import CommandError
 from aiorepl.interpret.interpreter import Ending, Execution
 
-__all__ = ["CellJob", "JobTable", "Runs", "ShellJob"]
+__all__ = ["CellJob", "JobTable", "Runs", "ShellJob", "Shells", "start_shell"]
 
 
 class Runs(Protocol):
@@ -107,6 +107,18 @@ class ShellJob:
         """Wait until the process has ended."""
         status = await self.process.wait()
         return Ending("ok" if status == 0 else "error", (), self.elapsed, 0.0, status)
+
+
+class Shells(Protocol):
+    """What ``!`` starts a shell command with."""
+
+    async def __call__(self, text: str) -> ShellJob:
+        """Start it."""
+
+
+async def start_shell(text: str) -> ShellJob:
+    """Start a shell command on the terminal, or the pipes, of this process."""
+    return ShellJob(text, await asyncio.create_subprocess_shell(text))
 
 
 class JobTable:

@@ -34,10 +34,11 @@ from aiorepl.model import (
     Signature,
     Status,
 )
+from aiorepl.session.access import Everything, Guarded
 from aiorepl.session.alerts import AlertFeed, rules_of
 from aiorepl.session.feeds import Feeds
 from aiorepl.session.interrupts import Interrupts, Raiser
-from aiorepl.session.jobs import CellJob, JobTable, Runs, ShellJob
+from aiorepl.session.jobs import CellJob, JobTable, Runs, ShellJob, Shells, start_shell
 from aiorepl.session.task_count import TaskCount
 from aiorepl.session.undo import UndoStack
 from aiorepl.settings import Settings
@@ -77,6 +78,8 @@ class LocalSession:
         raiser: Raiser = raise_in,
         in_main_thread: bool = False,
         watched: bool = True,
+        access: Everything | Guarded | None = None,
+        shells: Shells = start_shell,
     ) -> None:
         """Make the loop, which is not running yet, or be a guest on an app's.
 
@@ -89,6 +92,8 @@ class LocalSession:
             in_main_thread: The caller runs ``host.serve()`` itself, and the loop cannot be left behind.
             watched: Tell of slow steps, deadlocks and so on; otherwise of what is lost only: failed tasks, coroutines
                 that were never awaited.
+            access: What the session may do; everything if left out.
+            shells: Starts what is typed after ``!``.
 
         Raises:
             LoopError: If there is no loop to be had.
@@ -102,8 +107,14 @@ class LocalSession:
         self.program: Program | None = None
         self.before: Callable[[Typed], None] = lambda typed: None
         self.entries: list[Entry] = []
+        self.access = access or Everything()
+        # Whether jedi is asked for completions too, which is not Python's own.
+        self.asks_jedi = True
+        # Stands in the names of cells: each session of a process needs its own.
+        self.cell_prefix = ""
         self.undo = UndoStack(self._not_undone)
         self._feeds = Feeds(self._tell)
+        self._shells = shells
         self._interpreter = interpreter
         self._make_host = make_host
         self._in_main_thread = in_main_thread
@@ -346,6 +357,7 @@ class LocalSession:
 
     async def _dispatch(self, text: str, filename: str, show: bool) -> None:
         typed = classify(text)
+        self.access.check(typed)
         self.before(typed)
         if isinstance(typed, Python) and typed.background:
             cell = self._compile(typed.text)
@@ -373,7 +385,7 @@ class LocalSession:
     async def _run_shell(self, typed: Shell) -> None:
         if not typed.text:
             raise CommandError("! takes a command for the shell, as in !ls")
-        job = ShellJob(typed.text, await asyncio.create_subprocess_shell(typed.text))
+        job = await self._shells(typed.text)
         if typed.background:
             self._send_to_background(job)
             return
@@ -389,7 +401,7 @@ class LocalSession:
         """Compile a cell, or show why that cannot be done."""
         self._parts += 1
         part = f".{self._parts}" if self._parts > 1 else ""
-        name = filename or f"<cell {self._number}{part}>"
+        name = filename or f"<cell {self.cell_prefix}{self._number}{part}>"
         try:
             return self._interpreter.compile(source, name, remember=not filename)
         except (SyntaxError, ValueError, OverflowError, MemoryError, RecursionError) as error:
@@ -554,7 +566,7 @@ class LocalSession:
         registry = self._registry()
         with self._loading:
             completer = self._completer or Completer(
-                self.namespace, commands=lambda text: registry.complete(text, self)
+                self.namespace, commands=lambda text: registry.complete(text, self), asks_jedi=self.asks_jedi
             )
             self._completer = completer
             return completer

@@ -219,6 +219,9 @@ class TerminalFrontend:
         if isinstance(event, Leave):
             self.left = event
             self._print(event.message + "\n" if event.message else "")
+            if self._app is self._prompt.app and not self._app.is_done:
+                # Not a person but what happened elsewhere ends the session.
+                self._app.exit(exception=EOFError())
         elif isinstance(event, Insert | Edit):
             self._next, self._edit = Document(event.text), isinstance(event, Edit)
         elif isinstance(event, Progress):

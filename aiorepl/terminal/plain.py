@@ -141,11 +141,7 @@ class PlainFrontend:
         outcome: Outcome = "error"
         try:
             async for event in events:
-                if isinstance(event, Leave):
-                    self.left = event
-                    if event.message:
-                        self._write(self._err, event.message + "\n")
-                elif isinstance(event, Done):
+                if isinstance(event, Done):
                     outcome = event.outcome
                 else:
                     self.show(event)
@@ -188,6 +184,9 @@ class PlainFrontend:
             from aiorepl.render.plain import draw
 
             self._write(self._err, draw(event))
+        elif isinstance(event, Leave):
+            self.left = event
+            self._write(self._err, event.message + "\n" if event.message else "")
         elif isinstance(event, Insert | Edit):
             self._write(self._err, "there is no prompt here to put the text into; %run FILE runs a file\n")
 

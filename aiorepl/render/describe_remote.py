@@ -1,0 +1,36 @@
+"""What the served processes look like. Importing this registers it."""
+
+from aiorepl.remote.discovery import ProcessList
+from aiorepl.render.blocks import Block, Column, Lines, Table
+from aiorepl.render.describe import describe
+
+# Characters of a command line that are shown.
+_COMMAND = 40
+
+
+@describe.register
+def _(value: ProcessList) -> tuple[Block, ...]:
+    if not value.rows:
+        return (Lines(("no process is served; a program is once it has called aiorepl.serve()",), "dim"),)
+    columns = (
+        Column("process", "number", right=True),
+        Column("name", "function"),
+        Column("python"),
+        Column("loops", right=True),
+        Column("tasks", right=True),
+        Column("reached by"),
+        Column("command"),
+    )
+    rows = tuple(
+        (
+            str(row.process),
+            row.name or "–",
+            row.python or "–",
+            "–" if row.loops is None else str(row.loops),
+            "–" if row.tasks is None else f"{row.tasks:,}",
+            row.state,
+            row.command if len(row.command) <= _COMMAND else f"{row.command[:_COMMAND]}…",
+        )
+        for row in value.rows
+    )
+    return (Table(columns, rows),)

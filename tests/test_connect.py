@@ -1,0 +1,145 @@
+"""``aiorepl connect`` and ``aiorepl follow`` as a person sees them, in a program that is running."""
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from person import CONTROL_C, CONTROL_D, CONTROL_Z, ENTER, TAB, UP, Person
+from processes import Ended, Home, command
+from processes import run as run_to_the_end
+from served import SLEEPER, Process, program, runtime
+
+
+@pytest.fixture
+def app(home: Home) -> Iterator[Process]:
+    with program(SLEEPER, home, "web") as app:
+        yield app
+
+
+def connects(home: Home, *arguments: str) -> Person:
+    """A person at the prompt of ``aiorepl connect``."""
+    person = Person(home.path, "connect", *arguments, XDG_RUNTIME_DIR=runtime(home)["XDG_RUNTIME_DIR"])
+    try:
+        person.waits_for_prompt()
+    except BaseException:
+        person.close()
+        raise
+    return person
+
+
+def connect(home: Home, cells: str, *arguments: str) -> Ended:
+    """What comes of cells that are piped in."""
+    return run_to_the_end("connect", *arguments, home=home, stdin=cells, **runtime(home))
+
+
+def test_a_prompt_in_a_program_is_a_prompt(home: Home, app: Process) -> None:
+    """Editing, completion, results, interrupts, jobs, questions, a debugger, announcements, and leaving."""
+    with connects(home, "web") as person:
+        assert f"aiorepl is connected to web (process {app.number}, Python " in person.text
+        assert person.runs("1 + 1") == ["2"]
+        assert person.runs("for n in range(3): print(n); await asyncio.sleep(0)\n") == ["0", "1", "2"]
+        assert person.runs("1 / 0")[-1] == "ZeroDivisionError: division by zero"
+        # Completion and the signature come from the program's own names.
+        person.types("stop = asyncio.Ev")
+        person.sees(r"Event +Asynchronous equivalent")
+        person.send(TAB)
+        person.wait(lambda: person.typed == "stop = asyncio.Event", "the completion")
+        person.enters("()")
+        person.waits_for_prompt()
+        assert person.runs("%tasks")[0].startswith("1 task: ")
+        # Ctrl-C ends the cell, Ctrl-Z makes a job of it.
+        person.enters("await asyncio.sleep(1000)")
+        person.sees(r"waits on asyncio\.sleep")
+        person.send(CONTROL_C)
+        person.waits_for_prompt()
+        assert person.last[-1].startswith("KeyboardInterrupt")
+        person.enters("await stop.wait(); 'woken'")
+        person.sees(r"waits on Event")
+        person.send(CONTROL_Z)
+        person.waits_for_prompt()
+        assert "[1] in the background" in person.last[-1]
+        person.enters("stop.set()")
+        person.sees(r"^'woken'$")
+        person.waits_for_prompt()
+        # What the program is asked, the person answers.
+        person.enters("name = input('name? ')")
+        person.is_asked("name? ")
+        person.send("Guido" + ENTER)
+        person.waits_for_prompt()
+        assert person.runs("name") == ["'Guido'"]
+        person.enters("breakpoint()")
+        person.is_asked("(Pdb) ")
+        person.send("p name.upper()" + ENTER)
+        person.sees(r"^'GUIDO'$")
+        person.is_asked("(Pdb) ")
+        person.send("c" + ENTER)
+        person.waits_for_prompt()
+        # What is printed later stands above the prompt, and what is being typed stays.
+        person.runs("_ = asyncio.get_running_loop().call_later(0.5, print, 'later')")
+        person.types("typed")
+        person.sees(r"^later$")
+        person.wait(lambda: person.typed == "typed", "what was being typed")
+        person.send(CONTROL_C)
+        person.waits_for_prompt()
+        assert person.runs("!echo from the shell") == ["from the shell"]
+        person.send(CONTROL_D)
+        assert person.ends() == 0
+    # What was typed is in the history of the next prompt, and the program goes on.
+    with connects(home) as person:
+        person.send(UP)
+        person.wait(lambda: person.typed == "!echo from the shell", "the history")
+        person.send(CONTROL_C)
+        person.waits_for_prompt()
+        app.process.kill()
+        person.sees(rf"^aiorepl: web \(process {app.number}\): the connection was lost$")
+        assert person.ends() == 2
+
+
+def test_cells_come_from_a_pipe_too(home: Home, app: Process) -> None:
+    told = connect(home, "x = 6\nasync def f():\n    return x * 7\n\nawait f()\n1 / 0\nprint(_)\n")
+    assert (told.status, told.out) == (0, "42\n42\n")
+    assert told.err.endswith("ZeroDivisionError: division by zero\n")
+    assert connect(home, "exit(3)\n1\n") == (3, "", "")
+    assert connect(home, "%loops --json\n", "-q", "web").out.startswith("{")
+
+
+def test_what_cannot_be_connected_to(home: Home, app: Process) -> None:
+    assert connect(home, "", "other") == (2, "", f"aiorepl: no process is called other; served: {app.number} web\n")
+
+
+def test_a_session_is_followed_from_what_was_said_last_to_its_end(home: Home, app: Process) -> None:
+    options = {"text": True, "env": home.environment | runtime(home), "cwd": home.path}
+    with subprocess.Popen(
+        command("connect"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        **options,  # type: ignore[call-overload]
+    ) as session:
+        session.stdin.write("print('before')\n6 * 7\n")
+        session.stdin.flush()
+        assert [session.stdout.readline(), session.stdout.readline()] == ["before\n", "42\n"]
+        with subprocess.Popen(
+            command("follow", "web"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            **options,  # type: ignore[call-overload]
+        ) as follower:
+            expected = [
+                f"following session 1 of web (process {app.number}); Ctrl-C ends it",
+                ">>> print('before')",
+                "before",
+                ">>> 6 * 7",
+                "42",
+            ]
+            assert [follower.stdout.readline().rstrip("\n") for _ in expected] == expected
+            session.stdin.write("def f():\n    return 1\n\nf() / 0\n")
+            session.stdin.close()
+            rest = follower.stdout.read()
+        assert rest.startswith(">>> def f():\n...     return 1\n>>> f() / 0\nTraceback (most recent call last):\n")
+        assert rest.endswith(f"web (process {app.number}): session 1 has ended\n")
+        assert follower.returncode == 0
+
+
+def test_there_may_be_nothing_to_follow(home: Home, app: Process) -> None:
+    told = run_to_the_end("follow", home=home, **runtime(home))
+    assert told == (2, "", "aiorepl: no session to follow in web; there is none\n")

@@ -1,0 +1,280 @@
+"""Programs of their own that serve: forks, ends of every kind, other loops, and clients that are processes too."""
+
+import asyncio
+import os
+import signal
+import stat
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from processes import Home, command, pipes, python
+from served import SLEEPER, Process, printed, program, read, runtime, value, visiting
+
+from aiorepl.errors import ServeError
+from aiorepl.remote.discovery import Found, find, find_all, served
+
+
+@pytest.fixture
+def home(home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """One with a folder for sockets, the only one where this process looks for any."""
+    monkeypatch.setattr("aiorepl.remote.discovery.folders", lambda: [str(home.path / "run" / "aiorepl")])
+    return home
+
+
+def says(found: Found, *lines: str) -> list[str]:
+    async def visit() -> list[str]:
+        async with visiting(found) as guest:
+            return [read(await guest.type(line)) for line in lines]
+
+    return asyncio.run(visit())
+
+
+def sockets(home: Home) -> list[str]:
+    return sorted(os.listdir(home.path / "run" / "aiorepl"))
+
+
+def test_a_program_serves_by_one_line_and_removes_its_socket_at_the_end(home: Home) -> None:
+    with program(SLEEPER, home) as app:
+        found = find("program")
+        assert found == Found(app.number, "program", str(home.path / "run" / "aiorepl" / f"{app.number}-program.sock"))
+        assert stat.S_IMODE(os.stat(found.path).st_mode) == 0o600
+        assert says(found, "1 + 1", "main", "exit()", "quit", "raise SystemExit(3)")[0] == "2"
+        assert says(found, "stop = 1; __name__") == ["'__main__'"]
+        app.process.send_signal(signal.SIGTERM)
+        assert app.ends() == (0, "")
+    assert sockets(home) == []
+
+
+@pytest.mark.parametrize("how", ["raise ValueError", "sys.exit(3)", "KeyboardInterrupt"])
+def test_however_a_program_ends_its_socket_is_removed(home: Home, how: str) -> None:
+    source = f"""
+        import os, signal, sys, aiorepl
+        aiorepl.serve()
+        print("ready", flush=True)
+        {how if how != "KeyboardInterrupt" else "os.kill(os.getpid(), signal.SIGINT)"}
+    """
+    with program(source, home) as app:
+        assert app.ends()[0] != 0
+    assert sockets(home) == []
+
+
+def test_a_socket_that_a_killed_program_has_left_is_removed_by_who_looks(home: Home) -> None:
+    with program(SLEEPER, home) as app:
+        app.process.kill()
+        app.ends()
+        assert sockets(home) == [f"{app.number}-program.sock"]
+        assert served() == []
+        assert sockets(home) == []
+
+
+# There is no other thread at a fork. On 3.12 and 3.13 threads are counted after it, when ours is there again.
+UNWARNED = ("-W", "ignore") if (3, 12) <= sys.version_info < (3, 14) else ("-W", "error")
+
+FORKS = """
+import asyncio, os, sys
+import aiorepl
+
+aiorepl.serve("web")
+for _ in range(2):
+    if os.fork() == 0:
+        break
+
+async def main():
+    print("ready", flush=True)
+    await asyncio.sleep(1000)
+
+asyncio.run(main())
+"""
+
+
+def test_each_child_of_a_fork_serves_its_own_socket(home: Home) -> None:
+    with program(FORKS, home, python=UNWARNED) as app:
+        assert [app.line(), app.line()] == ["ready", "ready"]
+        found = find_all("web")
+        assert len(found) == 3
+        assert app.number in [one.process for one in found]
+        assert [says(one, "import os; os.getpid()") for one in found] == [[str(one.process)] for one in found]
+        with pytest.raises(ServeError, match="several processes are called web"):
+            find("web")
+
+
+FORKS_LATER = """
+import asyncio, os, signal, sys
+import aiorepl
+
+def fork():
+    if os.fork() == 0:
+        print("child", os.getpid(), flush=True)
+        signal.pause()
+
+async def main():
+    aiorepl.serve("web")
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, fork)
+    print("ready", flush=True)
+    await asyncio.sleep(1000)
+
+asyncio.run(main())
+"""
+
+
+def test_a_fork_in_the_middle_of_a_session_leaves_the_session_to_the_parent(home: Home) -> None:
+    async def script(app: Process) -> None:
+        async with visiting(find("web")) as guest:
+            running = await guest.begin("print('ready'); await asyncio.sleep(1000)")
+            os.kill(app.number, signal.SIGUSR1)
+            # What the child prints goes where the program prints.
+            word, child = (await asyncio.to_thread(app.line)).split()
+            assert word == "child"
+            await guest.session.interrupt()
+            assert printed(await running) == "ready\n"
+            assert value(await guest.type("import os; os.getpid()")) == str(app.number)
+            async with visiting(find(child)) as other:
+                assert "blocked in fork (program.py:" in read(await other.type("%tasks"))
+            # The child has none of the parent's sockets: the end of the parent is the end of the session.
+            app.process.kill()
+            assert await guest.announcement("the connection was lost")
+
+    with program(FORKS_LATER, home, python=("-W", "ignore")) as app:
+        asyncio.run(script(app))
+
+
+def test_a_client_that_is_killed_in_the_middle_of_a_cell(home: Home) -> None:
+    cell = "import os\ntry:\n  os.write(1, b'started\\n'); await asyncio.sleep(1000)\nfinally: os.write(1, b'ended\\n')"
+    with program(SLEEPER, home) as app:
+        client = subprocess.Popen(command("exec", cell), env=home.environment | runtime(home), cwd=home.path)
+        assert app.line() == "started"
+        client.kill()
+        assert app.line() == "ended"
+        client.wait()
+
+
+def test_a_client_says_that_the_program_was_killed_and_exits_with_2(home: Home) -> None:
+    with program(SLEEPER, home) as app:
+        arguments = command("connect")
+        with subprocess.Popen(
+            arguments,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=home.environment | runtime(home),
+            cwd=home.path,
+        ) as client:
+            stdin, stdout, stderr = pipes(client)
+            stdin.write("print('here')\nawait asyncio.sleep(1000)\n")
+            stdin.flush()
+            assert stdout.readline() == "here\n"
+            app.process.kill()
+            assert stderr.read() == f"aiorepl: program (process {app.number}): the connection was lost\n"
+            assert client.wait() == 2
+
+
+def test_a_uvloop_program(home: Home) -> None:
+    pytest.importorskip("uvloop")
+    with program(SLEEPER.replace("asyncio.run(main())", "import uvloop; uvloop.run(main())"), home) as app:
+        told = says(
+            find(None), "await asyncio.sleep(0, type(asyncio.get_running_loop()).__module__)", "%tasks", "input()"
+        )
+        assert told[0] == "'uvloop'"
+        assert "Task-1" in told[1]
+        assert "EOFError" in told[2]
+        app.process.send_signal(signal.SIGTERM)
+        assert app.ends() == (0, "")
+
+
+def test_a_program_in_development_mode_hears_nothing_of_it(home: Home) -> None:
+    """No warning, no resource left open, no call from a wrong thread."""
+    with program(SLEEPER, home, python=("-X", "dev", "-W", "error")) as app:
+        says(find(None), "await asyncio.sleep(0)", "%tasks", "1/0", "print(1)", "!true", "x = 1 &")
+        app.process.send_signal(signal.SIGTERM)
+        assert app.ends() == (0, "")
+
+
+TWO_LOOPS = """
+import asyncio, threading, time
+import aiorepl
+
+aiorepl.serve("early")
+started = threading.Event()
+
+async def elsewhere():
+    started.set()
+    await asyncio.sleep(1000)
+
+threading.Thread(target=lambda: asyncio.run(elsewhere()), name="elsewhere", daemon=True).start()
+started.wait()
+print("ready", flush=True)
+input()
+
+async def main():
+    print("main", flush=True)
+    await asyncio.sleep(1000)
+
+asyncio.run(main())
+"""
+
+
+def test_a_program_that_serves_before_it_has_a_loop(home: Home) -> None:
+    """Cells run on the main thread's loop when there is one, else on any other."""
+    (home.path / "program.py").write_text(TWO_LOOPS)
+    where = "import threading; threading.current_thread().name"
+    with subprocess.Popen(
+        [command()[0], "program.py"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=home.environment | runtime(home),
+        cwd=home.path,
+    ) as app:
+        assert app.stdout is not None
+        assert app.stdin is not None
+        assert app.stdout.readline() == "ready\n"
+        assert says(find("early"), where) == ["'elsewhere'"]
+        app.stdin.write("\n")
+        app.stdin.flush()
+        assert app.stdout.readline() == "main\n"
+        app.kill()
+
+
+def test_what_serve_refuses(home: Home) -> None:
+    source = """
+        import aiorepl
+        for options in ({"name": "4711"}, {"path": "/proc/x/y.sock"}):
+            try:
+                aiorepl.serve(**options)
+            except aiorepl.errors.ServeError as error:
+                print(error)
+        with aiorepl.serve("web") as server:
+            print(server.name, server.path.rpartition("/")[2])
+            try:
+                aiorepl.serve("web")
+            except aiorepl.errors.ServeError as error:
+                print(str(error).partition(" at ")[0])
+        with aiorepl.serve(path="here.sock") as server:
+            print(server.name, server.path)
+    """
+    (home.path / "my app.py").write_text(textwrap.dedent(source))
+    ended = python("my app.py", home=home, **runtime(home))
+    number = ended.out.splitlines()[2].split()[1].split("-")[0]
+    assert ended.out.splitlines() == [
+        "a name takes letters, digits and _.+-, at most 40, and is no number: not '4711'",
+        "cannot listen at /proc/x/y.sock: No such file or directory",
+        f"web {number}-web.sock",
+        "somebody listens",
+        f"my-app {home.path}/here.sock",
+    ]
+    assert sockets(home) == []
+    assert not (home.path / "here.sock").exists()
+
+
+def test_a_served_program_that_forks_has_a_path_for_each(home: Home) -> None:
+    source = FORKS.replace('aiorepl.serve("web")', 'aiorepl.serve("web", path="web.sock")')
+    with program(source, home, python=UNWARNED) as app:
+        assert [app.line(), app.line()] == ["ready", "ready"]
+        paths = sorted(str(path) for path in home.path.glob("web.sock*"))
+        assert len(paths) == 3
+        for path in paths:
+            (told,) = says(find(path), "import os; os.getpid()")
+            assert path == f"{home.path}/web.sock" + ("" if int(told) == app.number else f".{told}")
