@@ -165,6 +165,8 @@ def test_what_cannot_be_counted_says_what_to_type_instead(line: str, error: str)
 def test_a_window_that_is_interrupted_leaves_nothing_behind() -> None:
     async def converse() -> None:
         session = new_session()
+        # Nothing else measures steps.
+        session.settings.set("slow", 0)
         await session.open()
         try:
 

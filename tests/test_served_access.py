@@ -67,7 +67,7 @@ def test_a_session_that_only_looks_refuses_what_changes_the_app(mode: Any, refus
 def test_every_command_says_whether_it_only_looks() -> None:
     """A command that is not named here is refused in a read-only session: whoever adds one decides."""
     assert [one.name for one in COMMANDS if not one.looks and one.group in ("session", "jobs", "time", "tasks")] == [
-        "reset", "run", "save", "bg", "fg", "thread", "time", "timeit", "cancel",
+        "reset", "run", "save", "stdin", "bg", "fg", "thread", "time", "timeit", "cancel",
     ]  # fmt: skip
 
 

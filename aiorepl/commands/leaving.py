@@ -23,7 +23,9 @@ def exit_(context: Context, status: int = 0) -> None:
 
 @command(group="session", looks=True)
 def quit(context: Context, status: int = 0) -> None:
-    """End the session, or beside a program (aiorepl run) that program: it gets what Ctrl-C sends.
+    """End the session, or the program that it stands beside.
+
+    A program that aiorepl run has started gets what Ctrl-C sends.
 
     Args:
         status: The exit status of a session of aiorepl's own.
