@@ -170,7 +170,12 @@ class Person(Terminal):
 
 
 def starts(folder: Path, *arguments: str, **options: Any) -> Person:
-    """Start aiorepl and wait for the prompt; ``options`` are those of ``Person``."""
+    """Start aiorepl and wait for the prompt; ``options`` are those of ``Person``.
+
+    On a busy machine any step may be slow: it tells of none, unless ``--slow`` is among the arguments.
+    """
+    if "--slow" not in arguments:
+        arguments = ("--slow", "0", *arguments)
     person = Person(folder, *arguments, **options)
     try:
         person.waits_for_prompt()

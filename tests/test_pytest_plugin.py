@@ -107,19 +107,24 @@ def test_a_test_that_is_slow_and_fails_has_the_report_and_its_teardown_has_not(h
 import asyncio, pytest
 
 @pytest.fixture
+def watch(request):
+    return request.config.pluginmanager.get_plugin("aiorepl-watch")
+
+@pytest.fixture
 def broken():
     yield
     raise ValueError("in teardown")
 
-def test_slow(broken):
+def test_slow(watch, broken):
     async def main():
-        await asyncio.sleep(0.5)
+        while not watch._text:
+            await asyncio.sleep(0.01)
         assert False
     asyncio.run(main())
 """
     ended = run_pytest(home, tests, "--aiorepl-dump-after=0.1")
     assert ended.stdout.count("- aiorepl dump -") == 1
-    assert "test_it.py:11" in section(ended.stdout)
+    assert "test_it.py:16" in section(ended.stdout)
 
 
 @pytest.mark.parametrize("tests", [PASSES, FAILS])

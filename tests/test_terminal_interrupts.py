@@ -22,12 +22,12 @@ everywhere = pytest.mark.parametrize(
     ],
 )
 
-# A task that turns up on the loop all the time, and would tell if an interrupt hit it.
+# A task that turns up on the loop again and again, and would tell if an interrupt hit it.
 BYSTANDER = """\
-async def bystander():
+async def bystander(pause):
     try:
         while True:
-            await asyncio.sleep(0)
+            await asyncio.sleep(pause)
     except BaseException as error:
         print("HIT", repr(error))
         raise
@@ -50,10 +50,10 @@ def tell(line):
 """
 
 
-def with_bystander(folder: Path, options: tuple[str, ...]) -> Person:
-    person = starts(folder, "-q", "--hints", "off", "--slow", "0", *options)
+def with_bystander(folder: Path, options: tuple[str, ...], pause: float = 0.001) -> Person:
+    person = starts(folder, "-q", "--hints", "off", *options)
     person.runs(BYSTANDER)
-    person.runs("task = asyncio.create_task(bystander())")
+    person.runs(f"task = asyncio.create_task(bystander({pause}))")
     return person
 
 
@@ -130,7 +130,7 @@ print("going")
 while True:
     await asyncio.sleep(0)
 """
-    with with_bystander(tmp_path, options) as person:
+    with with_bystander(tmp_path, options, pause=0) as person:
         for number in range(5):
             person.runs("print('\\n' * 50)")
             person.enters(cell)
@@ -151,7 +151,7 @@ async def blocker():
     while True:
         pass
 """
-    with starts(tmp_path, "-q", "--slow", "0", *options) as person:
+    with starts(tmp_path, "-q", *options) as person:
         person.runs(blocker)
         person.enters("culprit = asyncio.create_task(blocker(), name='culprit'); await asyncio.wait([culprit])")
         person.sees("^blocking$")
@@ -173,7 +173,7 @@ def blocker():
     while True:
         pass
 """
-    with starts(tmp_path, "-q", "--slow", "0", *options) as person:
+    with starts(tmp_path, "-q", *options) as person:
         person.runs(blocker)
         person.enters("asyncio.get_running_loop().call_soon(blocker); await asyncio.sleep(0.01)")
         person.sees("^blocking$")
@@ -209,7 +209,7 @@ def test_call_that_cannot_be_interrupted_is_left_behind_with_its_loop(tmp_path: 
 
 
 def test_sleep_that_never_ends_is_left_behind(tmp_path: Path) -> None:
-    with starts(tmp_path, "-q", "--slow", "0") as person:
+    with starts(tmp_path, "-q") as person:
         person.runs(TELL + "x = 41")
         person.enters("tell(2)\ntime.sleep(1000)")
         person.sees("^there$")
@@ -241,7 +241,7 @@ try:
 finally:
     await asyncio.sleep(1000)
 """
-    with starts(tmp_path, "-q", "--slow", "0", *options) as person:
+    with starts(tmp_path, "-q", *options) as person:
         person.enters(cell)
         person.sees("waits on asyncio.sleep")
         person.send(CONTROL_C)
@@ -255,7 +255,7 @@ finally:
 def test_interrupt_at_the_prompt_drops_what_was_typed_and_touches_no_job(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:
-    with starts(tmp_path, "-q", "--slow", "0", *options) as person:
+    with starts(tmp_path, "-q", *options) as person:
         person.enters("await asyncio.sleep(1000) &")
         person.waits_for_prompt()
         person.types("half a thou")
@@ -267,7 +267,7 @@ def test_interrupt_at_the_prompt_drops_what_was_typed_and_touches_no_job(
 
 @everywhere
 def test_control_z_makes_a_job_of_the_cell_which_ends_with_its_result(tmp_path: Path, options: tuple[str, ...]) -> None:
-    with starts(tmp_path, "-q", "--slow", "0", *options) as person:
+    with starts(tmp_path, "-q", *options) as person:
         person.runs("event = asyncio.Event()")
         person.enters("await event.wait(); 6 * 7")
         person.sees("waits on Event.wait")
@@ -283,7 +283,7 @@ def test_control_z_makes_a_job_of_the_cell_which_ends_with_its_result(tmp_path: 
 
 @everywhere
 def test_trailing_ampersand_fg_and_interrupt_in_the_foreground(tmp_path: Path, options: tuple[str, ...]) -> None:
-    with starts(tmp_path, "-q", "--slow", "0", *options) as person:
+    with starts(tmp_path, "-q", *options) as person:
         assert person.runs("await asyncio.sleep(1000, 'slept') &") == ["[1] in the background; %fg brings it back"]
         person.enters("%fg 1")
         person.sees("waits on asyncio.sleep")
@@ -300,7 +300,7 @@ def test_trailing_ampersand_fg_and_interrupt_in_the_foreground(tmp_path: Path, o
 @pytest.mark.parametrize("command", [pytest.param(REPL, id="alone"), pytest.param(UNDER_A_SHELL, id="under-a-shell")])
 def test_shell_command_is_stopped_by_control_z_and_goes_on_with_fg(tmp_path: Path, command: tuple[str, ...]) -> None:
     """Also where the REPL is all there is on the terminal, as in a container: no shell is above it."""
-    with starts(tmp_path, "-q", "--slow", "0", command=command) as person:
+    with starts(tmp_path, "-q", command=command) as person:
         person.enters("!echo going; read line; echo got $line")
         person.sees("^going$")
         person.send(CONTROL_Z)
@@ -314,7 +314,7 @@ def test_shell_command_is_stopped_by_control_z_and_goes_on_with_fg(tmp_path: Pat
 
 
 def test_shell_command_ends_at_control_c(tmp_path: Path) -> None:
-    with starts(tmp_path, "-q", "--slow", "0") as person:
+    with starts(tmp_path, "-q") as person:
         person.enters("!echo going; sleep 1000")
         person.sees("^going$")
         person.send(CONTROL_C)
@@ -334,7 +334,7 @@ async def set_when_flagged():
 event = asyncio.Event()
 task = asyncio.create_task(set_when_flagged())
 """
-    with starts(tmp_path, "-q", "--slow", "0") as person:
+    with starts(tmp_path, "-q") as person:
         person.runs(cell)
         person.enters("await event.wait()")
         first = person.sees(r"^(\d+) s  waits on Event.wait \(line 1 of <cell 2>\)  \(Ctrl-C interrupts,")

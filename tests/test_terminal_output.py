@@ -12,16 +12,12 @@ from person import CONTROL_C, Person, starts
 
 def prints_over_half_a_line(person: Person, function: str, shown: str) -> None:
     """Have something printed while half a line is there, and see it above that."""
-    person.runs("os.path.exists(flag) and os.remove(flag)")
     person.runs(f"task = asyncio.create_task(when_flagged({function}))")
     person.types("half = 'typ")
     (person.folder / "flag").touch()
     person.sees(f"{shown}\n>>> half = 'typ$")
     assert person.typed == "half = 'typ"
-    person.types("ed'")
-    person.send("\r")
-    person.waits_for_prompt()
-    assert person.runs("half") == ["'typed'"]
+    assert person.runs("ed'; half") == ["'typed'"]
 
 
 FLAGGED = """\
@@ -30,6 +26,7 @@ flag = {flag!r}
 async def when_flagged(function):
     while not os.path.exists(flag):
         await asyncio.sleep(0.01)
+    os.remove(flag)
     function()
 """
 
@@ -49,7 +46,7 @@ def printing(folder: Path, *arguments: str) -> Person:
     config = folder / "home" / "config" / "aiorepl"
     config.mkdir(parents=True)
     (config / "startup.py").write_text(HANDLER)
-    person = starts(folder, "-q", "--hints", "off", "--suggest", "off", "--slow", "0", *arguments)
+    person = starts(folder, "-q", "--hints", "off", "--suggest", "off", *arguments)
     person.runs(FLAGGED.format(flag=str(folder / "flag")))
     return person
 
@@ -127,12 +124,12 @@ await asyncio.gather(*(asyncio.to_thread(work, n) for n in range(4)))
         assert len(set(lines)) == 800
 
 
-def test_hundred_thousand_lines_in_a_burst_leave_the_prompt_intact(tmp_path: Path) -> None:
-    burst = "lambda: sys.stdout.write(''.join(f'line {n}\\n' for n in range(100_000)))"
+def test_twenty_thousand_lines_in_a_burst_leave_the_prompt_intact(tmp_path: Path) -> None:
+    burst = "lambda: sys.stdout.write(''.join(f'line {n}\\n' for n in range(20_000)))"
     with printing(tmp_path) as person:
-        prints_over_half_a_line(person, burst, "line 99998\nline 99999")
+        prints_over_half_a_line(person, burst, "line 19998\nline 19999")
         numbers = [int(number) for number in re.findall(rb"line (\d+)\r", person.raw)]
-        assert numbers == list(range(100_000))
+        assert numbers == list(range(20_000))
 
 
 def test_many_prints_and_keys_at_the_same_time(tmp_path: Path) -> None:
