@@ -1,9 +1,10 @@
 """``%doctor``: a real program for each thing that may be wrong with a loop, and all that is said of it."""
 
 import asyncio
+import gc
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -27,7 +28,16 @@ if uvloop is not None:
     LOOPS.append(uvloop.new_event_loop)
 EACH_LOOP = pytest.mark.parametrize("factory", LOOPS, ids=["asyncio", "uvloop"][: len(LOOPS)])
 
-LOOK = "%doctor 0.3"
+
+@pytest.fixture(autouse=True)
+def _small_heap() -> Iterator[None]:
+    """Without what all the other tests have left: to go through that for garbage takes as long as a slow step."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 # Wide enough that no line is broken.
 WIDTH = 300
 
@@ -40,6 +50,7 @@ class Program:
     cells: tuple[str, ...]
     said: list[str]
     executor: str = "–  none yet"
+    look: str = "%doctor 0.3"
 
 
 PROGRAMS = [
@@ -74,7 +85,8 @@ PROGRAMS = [
     Program(
         "steps that sleep again and again",
         (
-            "import time\nasync def poll():\n    while not go.is_set():\n        time.sleep(0.12)\n"
+            "%set slow 0.04",
+            "import time\nasync def poll():\n    while not go.is_set():\n        time.sleep(0.06)\n"
             "        await asyncio.sleep(0.005)",
             "task = asyncio.create_task(poll(), name='worker')",
         ),
@@ -94,7 +106,8 @@ PROGRAMS = [
         ),
         [
             "too many steps: the loop is never done, though no step of it is slow",
-            "    at work for N of the time (measured)",
+            "    it had something to do in N of N looks",
+            "    it was at work for N of the time, as measured",
             "    its thread had N of a processor",
             "    N passes a second, in each of which every task that is ready has a step",
             "    N of that: poll, <cell N>:N",
@@ -102,6 +115,7 @@ PROGRAMS = [
             " step, or move work to threads or processes.",
             "  next: %stats on  (counts the steps of each task; then %tasks --sort busy)",
         ],
+        look="%doctor 0.8",
     ),
     Program(
         "a lock that is held for long",
@@ -179,7 +193,7 @@ PROGRAMS = [
             "    N, N, N, N at N looks",
             "    Task-N one (<cell N>:N) has waited at least N for Event.wait.",
             "    the first of them was made at <cell N>:N",
-            "  Make fewer at a time: workers that take what is to be done from a bounded queue need a task each, no more.",
+            "  Make fewer at a time: a few workers that take what is to be done from a bounded queue need a task each, no more.",
             "  next: %tasks --group  (shows where they stand)",
         ],
     ),
@@ -201,7 +215,7 @@ PROGRAMS = [
     ),
     Program(
         "nothing to do",
-        (),
+        ("1;",),
         [
             "healthy: no step held the loop up, and whoever waits for something gets it",
             "  next: %doctor N  (looks longer, for what comes now and then)",
@@ -238,7 +252,7 @@ def examined(program: Program, factory: LoopFactory) -> Diagnosis:
             for cell in program.cells:
                 assert not any("Error" in text for text in texts(await talk.type(cell)))
             try:
-                typed = Typed(await talk.type(LOOK))
+                typed = Typed(await talk.type(program.look))
             finally:
                 go.set()
         answer = typed.answer
@@ -253,11 +267,12 @@ def examined(program: Program, factory: LoopFactory) -> Diagnosis:
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
 def test_it_is_said_what_is_wrong(program: Program, factory: LoopFactory) -> None:
     lines = settled(draw(examined(program, factory), WIDTH))
+    # Between its steps the loop is found in code of its own, be it rarely.
+    lines = [line for line in lines if not line.endswith(", asyncio's own code")]
     measured = factory is asyncio.new_event_loop
     expected = list(program.said)
-    if not measured and any("passes" in line for line in expected):
-        # Its passes cannot be counted.
-        expected = [line.replace("(measured)", "(in N of N looks)") for line in expected if "passes" not in line]
+    if not measured:
+        expected = [line for line in expected if "passes a second" not in line and "as measured" not in line]
     assert lines[:1] == ["loop N in thread aiorepl-loop, looked at for N"]
     assert lines[1 : len(expected) + 3] == ["", *expected, ""]
     # What stands behind each label of the table below.

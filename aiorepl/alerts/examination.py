@@ -111,7 +111,7 @@ class Examination:
     def _sample(self, started: float) -> Sampled:
         sampler = Sampler(self._loop, self._limits.slow)
         part = executors = 0.0
-        while part < 1.0 and not self._stopped.wait(EVERY):
+        while part < 1.0 and not sampler.wait(self._stopped):
             sampler.look()
             part = (time.perf_counter() - started) / self._seconds
             if part >= executors:

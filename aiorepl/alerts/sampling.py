@@ -6,12 +6,14 @@ on the loop's thread but how late it calls back, and how much of a processor it 
 
 import asyncio
 import collections
+import gc
 import itertools
+import math
 import threading
 import time
 from collections.abc import Callable
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiorepl.alerts.blocking_calls import BlockingCall, blocking_call
 from aiorepl.alerts.doctor_values import Hot, Sampled, Spell
@@ -42,7 +44,19 @@ _OVERSLEPT = 0.05
 # Passes that one step is seen to take part in: its own, and the end of one before.
 _ONE = 2
 # So much of that time, at least, where others want a processor too.
-_WORKED = 0.2
+_WORKED = 0.1
+
+
+class _Hidden(NamedTuple):
+    """A time in which no look could be made: ``worked`` is what of a processor the process had in it.
+
+    ``collected`` if all garbage was collected meanwhile.
+    """
+
+    begun: float
+    slept: float
+    worked: float
+    collected: bool
 
 
 class _Step:
@@ -77,8 +91,8 @@ class Sampler:
         self._beats = 0
         self._beat_at = 0.0
         self._thread_times: list[tuple[float, float]] = []
-        # The most time of a processor that it took from one call back to the next.
-        self._worked = 0.0
+        # For each of them when it was, and what of a processor its thread had had since the one before.
+        self._works: collections.deque[tuple[float, float]] = collections.deque(maxlen=_LAGS)
         self._called_back = threading.Event()
         self._looks = 0
         self._busy = 0
@@ -86,21 +100,28 @@ class Sampler:
         self._step: _Step | None = None
         self._spells: dict[Frame | None, Spell] = {}
         self._longest: float | None = None
-        self._hidden = 0.0
-        self._passes = _passes(loop)
+        self._hidden: collections.deque[_Hidden] = collections.deque(maxlen=_LINES)
         self._pulse.seek()
         self._last = clock()
-        self._last_cpu = time.process_time()
 
     @property
     def overdue(self) -> float:
         """Seconds for which the loop has not called back."""
         return self._pulse.overdue
 
+    def wait(self, stopped: threading.Event) -> bool:
+        """Wait until it is time for the next look; tell whether somebody has stopped it meanwhile."""
+        begun, cpu, passes, garbage = self._clock(), time.process_time(), _passes(self._loop), _collections()
+        if stopped.wait(EVERY):
+            return True
+        slept, worked = self._clock() - begun - EVERY, time.process_time() - cpu
+        if slept > _OVERSLEPT and worked > _WORKED * slept and not self._went_on(passes):
+            self._hidden.append(_Hidden(begun, slept, worked, _collections() > garbage))
+        return False
+
     def look(self) -> None:
         """Look once."""
         now = self._clock()
-        self._note_hidden(now)
         sample = self._pulse.sample()
         if self._pulse.base is None and self.overdue < self._slow:
             # Until it calls back for the first time, it is not known what its thread looks like when it waits.
@@ -136,7 +157,7 @@ class Sampler:
             tuple(sorted(self._lags)),
             self._pulse.overdue,
             self._processor(),
-            self._hidden if self._worked > _WORKED * self._hidden else 0.0,
+            *self._longest_hidden(),
         )
 
     def _answered(self) -> None:
@@ -145,7 +166,7 @@ class Sampler:
         self._beat_at = now
         worked = time.thread_time()
         if self._thread_times:
-            self._worked = max(self._worked, worked - self._thread_times[-1][1])
+            self._works.append((now, worked - self._thread_times[-1][1]))
         self._thread_times[1:] = [(now, worked)]
         if self._pulse.lags:
             self._lags.append(self._pulse.lags[-1][1])
@@ -157,15 +178,22 @@ class Sampler:
         (start, before), (end, after) = self._thread_times
         return min(1.0, (after - before) / (end - start)) if end > start else None
 
-    def _note_hidden(self, now: float) -> None:
-        cpu = time.process_time()
-        slept, worked = now - self._last - EVERY, cpu - self._last_cpu
-        self._last_cpu = cpu
-        passes, self._passes = self._passes, _passes(self._loop)
-        # In a loop that goes through its callbacks no single one holds the GIL.
-        went_on = passes is not None and self._passes is not None and self._passes - passes > _ONE
-        if slept > _OVERSLEPT and worked > _WORKED * slept and not went_on:
-            self._hidden = max(self._hidden, slept)
+    def _longest_hidden(self) -> tuple[float, bool]:
+        """The longest time for which the loop's own thread kept every other one from running."""
+        works = list(self._works)
+        longest = _Hidden(0.0, 0.0, 0.0, False)
+        for hidden in self._hidden:
+            end = next((when for when, _ in works if when >= hidden.begun + hidden.slept), math.inf)
+            work = sum(work for when, work in works if hidden.begun < when <= end)
+            # Of the threads of the process it is the one that worked most.
+            if hidden.slept > longest.slept and work > hidden.worked / 2:
+                longest = hidden
+        return longest.slept, longest.collected
+
+    def _went_on(self, before: int | None) -> bool:
+        """Tell whether the loop has gone through its callbacks since: then no single one held the GIL."""
+        passes = _passes(self._loop)
+        return before is not None and passes is not None and passes - before > _ONE
 
     def _ready(self) -> tuple[str, Frame | None] | None:
         """Tell whose turn comes next on a loop that does not execute anything: it only asks what else is ready.
@@ -191,10 +219,13 @@ class Sampler:
         queue = _ready_queue(self._loop)
         # The callback that comes next stays the same until this one has ended.
         key = (self._beats, sample.owner, id(_first(queue)))
-        if self._step is None or self._step.key != key:
-            self._end_step(now)
-            started = max(self._pulse.sent or now, self._last)
-            self._step = _Step(key, started, sample.task)
+        if self._step is not None and self._step.key == key:
+            self._go_on(self._step, sample, where, now)
+            return
+        self._end_step(now)
+        # It began after the look before, or after it called back.
+        started = max(self._pulse.sent or now, self._last)
+        self._step = _Step(key, started, sample.task)
         self._go_on(self._step, sample, where, now)
 
     def _count(self, who: str, where: Frame | None) -> None:
@@ -203,12 +234,11 @@ class Sampler:
 
     def _go_on(self, step: _Step, sample: Sample, where: Frame | None, now: float) -> None:
         step.ended = now
+        call = blocking_call(sample.frame)
+        if call is not None:
+            step.call = (call.name, call.cure)
+        where = _at_call(call) or where
         if now - step.started >= self._slow:
-            # Looked for in what is slow only, as it takes a while.
-            call = blocking_call(sample.frame)
-            if call is not None and not step.call[0]:
-                step.call = (call.name, call.cure)
-            where = _at_call(call) or where
             step.behind = loop_info(self._loop).ready
         if where in step.lines or len(step.lines) < _LINES:
             step.lines[where] += 1
@@ -254,8 +284,11 @@ class Sampler:
 def _together(before: Spell, spell: Spell) -> Spell:
     """Merge what was seen of steps that were held up in one line; the one that lasts, or else the longest, is named."""
     named = spell if spell.lasts or spell.longest > before.longest else before
+    other = before if named is spell else spell
     behind = [count for count in (before.behind, spell.behind) if count is not None]
     return named._replace(
+        call=named.call or other.call,
+        cure=named.cure or other.cure,
         longest=max(before.longest, spell.longest),
         total=before.total + spell.total,
         times=before.times + spell.times,
@@ -283,6 +316,11 @@ def _program_frame(frame: FrameType, base: CodeType | None) -> Frame | None:
 def _at_call(call: BlockingCall | None) -> Frame | None:
     found = place(call.frame) if call is not None else None
     return found if found is not None and not (found.own or found.library) else None
+
+
+def _collections() -> int:
+    """How often all garbage has been collected."""
+    return int(gc.get_stats()[-1]["collections"])
 
 
 def _passes(loop: asyncio.AbstractEventLoop) -> int | None:
