@@ -23,7 +23,9 @@ def test_a_call_is_read_with_its_arguments(text: str, function: str, arguments: 
     assert whole_call(text) == (function, arguments)
 
 
-@pytest.mark.parametrize("text", ["", "x", "await f(1)", "x = f(1)", "f(1).real", "f(1", "f(1))", "if (x):", "'", "\\", "f(1) + g(2)"])
+@pytest.mark.parametrize(
+    "text", ["", "x", "await f(1)", "x = f(1)", "f(1).real", "f(1", "f(1))", "if (x):", "'", "\\", "f(1) + g(2)"]
+)
 def test_what_is_no_call_is_none(text: str) -> None:
     assert whole_call(text) is None
 

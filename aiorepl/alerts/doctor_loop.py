@@ -37,7 +37,7 @@ def blocked(seen: Observations, limits: Limits) -> Iterator[Cause]:
         title = f"{what} held the loop and the GIL for about {time_words(sampled.hidden)}; nobody could look"
         alert = _alert_of(seen, None)
         evidence = (f"{where_words(alert.where)}: {alert.source}",) if alert is not None and alert.where else ()
-        yield Cause("blocked", 2, title, evidence, advice, *_about(alert, None, seen))
+        yield Cause("blocked", 1 if sampled.collected else 2, title, evidence, advice, *_about(alert, None, seen))
     elif sampled.overdue >= limits.slow and not seen.last.loop.thread:
         title = f"the loop has not called back for {time_words(sampled.overdue)}, and its thread cannot be seen"
         yield Cause("blocked", 3, title, command="%loop", shows="shows what is known of it")
@@ -100,13 +100,13 @@ def _blocked_by(spell: Spell, seen: Observations) -> Cause:
 
 
 def _alert_of(seen: Observations, spell: Spell | None) -> Alert | None:
-    """The alert that tells of the same step, if there is one."""
-    for alert in reversed(seen.alerts):
-        if alert.kind in ("blocked-loop", "blocking-call", "slow-callback"):
-            same = spell is not None and spell.where is not None and alert.where is not None
-            if spell is None or (same and line_of(alert.where) == line_of(spell.where)):  # type: ignore[arg-type]
-                return alert
-    return None
+    """The alert that tells of the same step, or of another one of that task; None if there is none."""
+    slow = [alert for alert in seen.alerts if alert.kind in ("blocked-loop", "blocking-call", "slow-callback")]
+    if spell is None:
+        return slow[-1] if slow else None
+    same_line = [alert for alert in slow if alert.where and spell.where and alert.where[1:3] == spell.where[1:3]]
+    same_task = [alert for alert in slow if alert.task is not None and alert.task == spell.task]
+    return next(iter([*same_line[::-1], *same_task[::-1]]), None)
 
 
 def _about(alert: Alert | None, spell: Spell | None, seen: Observations) -> tuple[str, str]:
