@@ -260,6 +260,7 @@ ENDED_BY: dict[str, tuple[TaskInfo, ...]] = {
         task(3, Wait("sleep", left=9.0), **parked(3.0, 8)),
     ),
     "the first of two": (task(1, awaits(2, 3, kind="wait", pending=2, total=2, first=True)), PAIR[1], task(3)),
+    "one of several that has just ended": (task(1, awaits(2, kind="wait", pending=1, total=2, first=True)), PAIR[1]),
     "the timeout of the wait": (task(1, awaits(2, kind="wait", left=3.0)), PAIR[1]),
     "whichever completes": (task(1, awaits(2, 3, kind="as_completed", pending=2, total=2)), PAIR[1], task(3)),
     "a future among several": (task(1, awaits(2, kind="as_completed", pending=2, total=2)), PAIR[1]),

@@ -1,17 +1,20 @@
 """``%doctor``: a real program for each thing that may be wrong with a loop, and all that is said of it."""
 
 import asyncio
+import gc
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
 
 import pytest
-from command_session import Typed, new_session
-from sessions import conversation, texts
+from app_session import converse_with, running_app
+from command_session import Typed, new_session, type_and_interrupt, type_lines
+from sessions import PATIENCE, Conversation, conversation, texts
 
 from aiorepl.alerts.doctor_values import Diagnosis
+from aiorepl.model import Progress
 from aiorepl.render.plain import draw
 
 uvloop: ModuleType | None
@@ -26,7 +29,16 @@ if uvloop is not None:
     LOOPS.append(uvloop.new_event_loop)
 EACH_LOOP = pytest.mark.parametrize("factory", LOOPS, ids=["asyncio", "uvloop"][: len(LOOPS)])
 
-LOOK = "%doctor 0.3"
+
+@pytest.fixture(autouse=True)
+def _small_heap() -> Iterator[None]:
+    """Without what all the other tests have left: to go through that for garbage takes as long as a slow step."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 # Wide enough that no line is broken.
 WIDTH = 300
 
@@ -39,6 +51,7 @@ class Program:
     cells: tuple[str, ...]
     said: list[str]
     executor: str = "–  none yet"
+    look: str = "%doctor 0.3"
 
 
 PROGRAMS = [
@@ -73,7 +86,8 @@ PROGRAMS = [
     Program(
         "steps that sleep again and again",
         (
-            "import time\nasync def poll():\n    while not go.is_set():\n        time.sleep(0.12)\n"
+            "%set slow 0.04",
+            "import time\nasync def poll():\n    while not go.is_set():\n        time.sleep(0.06)\n"
             "        await asyncio.sleep(0.005)",
             "task = asyncio.create_task(poll(), name='worker')",
         ),
@@ -93,14 +107,16 @@ PROGRAMS = [
         ),
         [
             "too many steps: the loop is never done, though no step of it is slow",
-            "    at work for N of the time (measured)",
+            "    it had something to do in N of N looks",
+            "    it was at work for N of the time, as measured",
             "    its thread had N of a processor",
             "    N passes a second, in each of which every task that is ready has a step",
             "    N of that: poll, <cell N>:N",
-            "  One thread can do no more. Wait for what is to come instead of asking for it again and again, do more in one"  # noqa: E501
-            " step, or move work to threads or processes.",
+            "  One thread can do no more. Wait for what is to come instead of asking for it again and again, do more in"
+            " one step, or move work to threads or processes.",
             "  next: %stats on  (counts the steps of each task; then %tasks --sort busy)",
         ],
+        look="%doctor 0.8",
     ),
     Program(
         "a lock that is held for long",
@@ -141,7 +157,8 @@ PROGRAMS = [
         ),
         [
             "waiting in line: N tasks wait to put into a Queue(maxsize=N), from which nothing was taken in N",
-            "    producer-N produce (<cell N>:N) has waited at least N for Queue(maxsize=N).put, full (N of N in line).",  # noqa: E501
+            "    producer-N produce (<cell N>:N) has waited at least N for Queue(maxsize=N).put, full (N of N in"
+            " line).",
             "  Its consumers are too slow, too few, or gone: look at what they wait for.",
             "  next: %tasks --group  (shows where the others stand)",
         ],
@@ -168,9 +185,10 @@ PROGRAMS = [
     Program(
         "tasks that become more",
         (
-            "async def one():\n    await gate.wait()\ngate = asyncio.Event(); tasks = []",
+            "async def one():\n    await gate.wait()\ngate = asyncio.Event()",
+            "tasks = [asyncio.create_task(one()) for _ in range(150)]",
             "async def grow():\n    while not go.is_set():\n"
-            "        tasks.extend([asyncio.create_task(one()) for _ in range(40)])\n        await asyncio.sleep(0.01)",
+            "        tasks.extend([asyncio.create_task(one()) for _ in range(20)])\n        await asyncio.sleep(0.02)",
             "task = asyncio.create_task(grow(), name='growing')",
         ),
         [
@@ -178,9 +196,11 @@ PROGRAMS = [
             "    N, N, N, N at N looks",
             "    Task-N one (<cell N>:N) has waited at least N for Event.wait.",
             "    the first of them was made at <cell N>:N",
-            "  Make fewer at a time: workers that take what is to be done from a bounded queue need a task each, no more.",  # noqa: E501
+            "  Make fewer at a time: a few workers that take what is to be done from a bounded queue need a task each,"
+            " no more.",
             "  next: %tasks --group  (shows where they stand)",
         ],
+        look="%doctor 0.6",
     ),
     Program(
         "a task that failed and was forgotten",
@@ -200,7 +220,7 @@ PROGRAMS = [
     ),
     Program(
         "nothing to do",
-        (),
+        ("1;",),
         [
             "healthy: no step held the loop up, and whoever waits for something gets it",
             "  next: %doctor N  (looks longer, for what comes now and then)",
@@ -237,7 +257,7 @@ def examined(program: Program, factory: LoopFactory) -> Diagnosis:
             for cell in program.cells:
                 assert not any("Error" in text for text in texts(await talk.type(cell)))
             try:
-                typed = Typed(await talk.type(LOOK))
+                typed = Typed(await talk.type(program.look))
             finally:
                 go.set()
         answer = typed.answer
@@ -252,11 +272,14 @@ def examined(program: Program, factory: LoopFactory) -> Diagnosis:
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
 def test_it_is_said_what_is_wrong(program: Program, factory: LoopFactory) -> None:
     lines = settled(draw(examined(program, factory), WIDTH))
+    # What a task does again and again may have been told of already, or not yet.
+    lines = [line.replace(*WITHOUT_AN_ALERT) for line in lines]
+    # Between its steps the loop is found in code of its own, be it rarely.
+    lines = [line for line in lines if not line.endswith(", asyncio's own code")]
     measured = factory is asyncio.new_event_loop
     expected = list(program.said)
-    if not measured and any("passes" in line for line in expected):
-        # Its passes cannot be counted.
-        expected = [line.replace("(measured)", "(in N of N looks)") for line in expected if "passes" not in line]
+    if not measured:
+        expected = [line for line in expected if "passes a second" not in line and "as measured" not in line]
     assert lines[:1] == ["loop N in thread aiorepl-loop, looked at for N"]
     assert lines[1 : len(expected) + 3] == ["", *expected, ""]
     # What stands behind each label of the table below.
@@ -268,6 +291,7 @@ def test_it_is_said_what_is_wrong(program: Program, factory: LoopFactory) -> Non
     assert table["executor"] == program.executor
 
 
+WITHOUT_AN_ALERT = ("%where N  (shows where that task stands)", "%alerts N  (shows its stack at that time)")
 LABELS = [
     "at work",
     "processor",
@@ -280,3 +304,101 @@ LABELS = [
     "memory",
     "of pending tasks",
 ]
+
+
+def test_a_call_into_c_that_holds_everything_up_is_told_though_nobody_could_look() -> None:
+    program = Program(
+        "a call into C",
+        (
+            "async def count():\n    while not go.is_set():\n        sum(range(15_000_000))\n"
+            "        await asyncio.sleep(0.05)",
+            "task = asyncio.create_task(count(), name='worker')",
+        ),
+        [],
+    )
+    (cause,) = examined(program, asyncio.new_event_loop).causes
+    # Right after the call it may still be seen in its line.
+    assert settled(cause.title)[0] in (
+        "a call into C held the loop and the GIL for N; nobody could look",
+        "worker (count) held the loop for N",
+        "worker (count) held the loop N times, for N of N; the longest was N",
+    )
+
+
+# How it is asked.
+
+
+@EACH_LOOP
+def test_an_apps_loop_is_looked_at_and_nothing_of_it_is_changed(factory: LoopFactory) -> None:
+    def state(loop: asyncio.AbstractEventLoop) -> list[object]:
+        methods = [loop.create_task, loop.call_at, loop.get_exception_handler(), loop.get_task_factory()]
+        return [
+            *methods,
+            dict(getattr(loop, "__dict__", {})).keys(),
+            threading.enumerate(),
+            gc.isenabled(),
+            gc.callbacks,
+        ]
+
+    with running_app(factory) as app:
+
+        async def script(talk: Conversation) -> None:
+            before = app.call(lambda: state(app.loop))
+            answer = Typed(await talk.type("%doctor 0.2")).answer
+            assert isinstance(answer, Diagnosis)
+            assert [cause.kind for cause in answer.causes] == ["healthy"]
+            assert answer.loop.thread == "app"
+            the_examination_ends()
+            assert app.call(lambda: state(app.loop)) == before
+
+        converse_with(app, script)
+
+
+def the_examination_ends() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "aiorepl-examine":
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+
+
+def test_ctrl_c_ends_it() -> None:
+    typed = type_and_interrupt("%doctor 60", lambda event: isinstance(event, Progress))
+    assert typed.outcome == "interrupted"
+    the_examination_ends()
+
+
+def test_it_says_how_far_it_is() -> None:
+    (typed,) = type_lines("%doctor 0.2")
+    assert {event.text for event in typed.progress} <= {"looking, 1 s left", "looking at the tasks"}
+    assert typed.progress[-1] == Progress(1.0, "looking at the tasks")
+
+
+def test_in_a_cell_it_is_awaited() -> None:
+    awaited, with_an_integer, not_awaited = type_lines(
+        "[cause.kind for cause in (await repl.doctor(0.1)).causes]",
+        "import asyncio; t = asyncio.create_task(repl.doctor(1)); await asyncio.sleep(0); t.cancel()",
+        "type(repl.doctor())",
+    )
+    assert awaited.result == "['healthy']"
+    assert with_an_integer.result == "True"
+    assert not_awaited.result == "<class 'coroutine'>"
+
+
+def test_a_command_in_a_cell_takes_a_number_as_a_number() -> None:
+    (typed,) = type_lines("repl.loops(repl.loops().chosen).chosen == repl.loops().chosen")
+    assert typed.result == "True"
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("%doctor 0", "%doctor takes from 0 to 3,600 seconds, not 0"),
+        ("%doctor -1", "%doctor takes from 0 to 3,600 seconds, not -1"),
+        ("%doctor nan", "%doctor takes from 0 to 3,600 seconds, not nan"),
+        ("%doctor 1e9", "%doctor takes from 0 to 3,600 seconds, not 1e+09"),
+        ("%doctor soon", "%doctor: SECONDS takes a number, not 'soon' (usage: %doctor [SECONDS])"),
+    ],
+)
+def test_a_wrong_time_is_an_error_that_says_what_to_type(line: str, error: str) -> None:
+    (typed,) = type_lines(line)
+    assert typed.error == error

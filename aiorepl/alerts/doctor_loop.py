@@ -13,9 +13,12 @@ __all__ = ["blocked", "busy", "time_words"]
 _NAMED = 3
 # Looks without which nothing is said of how busy a loop is.
 _FEWEST = 10
+# The part of the looks that makes a line worth telling.
+_NOTABLE = 0.1
 
 _DIVIDE = "Divide the work with await asyncio.sleep(0) in between, or do it in await asyncio.to_thread(...)."
 _ELSEWHERE = "A thread does not help here: do it in pieces, or in another process (ProcessPoolExecutor)."
+_FREEZE = "Keep fewer objects, or call gc.freeze() once those are there that stay: collections pass over them then."
 _LESS = (
     "One thread can do no more. Wait for what is to come instead of asking for it again and again, do more in one step,"
     " or move work to threads or processes."
@@ -30,10 +33,11 @@ def blocked(seen: Observations, limits: Limits) -> Iterator[Cause]:
     if sampled.spells:
         return
     if sampled.hidden >= limits.slow:
-        title = f"a call into C held the loop and the GIL for about {time_words(sampled.hidden)}; nobody could look"
+        what, advice = ("a collection of garbage", _FREEZE) if sampled.collected else ("a call into C", _ELSEWHERE)
+        title = f"{what} held the loop and the GIL for about {time_words(sampled.hidden)}; nobody could look"
         alert = _alert_of(seen, None)
         evidence = (f"{where_words(alert.where)}: {alert.source}",) if alert is not None and alert.where else ()
-        yield Cause("blocked", 2, title, evidence, _ELSEWHERE, *_about(alert, None, seen))
+        yield Cause("blocked", 1 if sampled.collected else 2, title, evidence, advice, *_about(alert, None, seen))
     elif sampled.overdue >= limits.slow and not seen.last.loop.thread:
         title = f"the loop has not called back for {time_words(sampled.overdue)}, and its thread cannot be seen"
         yield Cause("blocked", 3, title, command="%loop", shows="shows what is known of it")
@@ -44,20 +48,21 @@ def busy(seen: Observations, limits: Limits) -> Iterator[Cause]:
     sampled = seen.sampled
     if sampled.looks < _FEWEST or 2 * sampled.held > seen.seconds:
         return
-    by_looks = sampled.busy / sampled.looks
-    share = seen.utilisation if seen.utilisation is not None else by_looks
+    # While it asks what else is ready, a loop that has something to do counts as idle where that is measured.
+    share = max(seen.utilisation or 0.0, sampled.busy / sampled.looks)
     # What slow steps took is told of already.
     if share * seen.seconds - sampled.held < limits.busy * (seen.seconds - sampled.held):
         return
-    how = "measured" if seen.utilisation is not None else f"in {sampled.busy:,} of {sampled.looks:,} looks"
-    evidence = [f"at work for {share:.0%} of the time ({how})"]
+    evidence = [f"it had something to do in {sampled.busy:,} of {sampled.looks:,} looks"]
+    if seen.utilisation is not None:
+        evidence.append(f"it was at work for {seen.utilisation:.0%} of the time, as measured")
     if sampled.processor is not None:
         evidence.append(f"its thread had {sampled.processor:.0%} of a processor")
     if seen.steps is not None:
         evidence.append(f"{seen.steps:,.0f} steps a second")
     elif seen.passes is not None:
         evidence.append(f"{seen.passes:,.0f} passes a second, in each of which every task that is ready has a step")
-    evidence += [_hot_words(hot, sampled.busy) for hot in sampled.hot]
+    evidence += [_hot_words(hot, sampled.busy) for hot in sampled.hot if hot.looks >= _NOTABLE * sampled.busy]
     title = "the loop is never done, though no step of it is slow"
     command, shows = ("%stats on", "counts the steps of each task; then %tasks --sort busy")
     if seen.steps is not None:
@@ -95,13 +100,13 @@ def _blocked_by(spell: Spell, seen: Observations) -> Cause:
 
 
 def _alert_of(seen: Observations, spell: Spell | None) -> Alert | None:
-    """The alert that tells of the same step, if there is one."""
-    for alert in reversed(seen.alerts):
-        if alert.kind in ("blocked-loop", "blocking-call", "slow-callback"):
-            same = spell is not None and spell.where is not None and alert.where is not None
-            if spell is None or (same and line_of(alert.where) == line_of(spell.where)):  # type: ignore[arg-type]
-                return alert
-    return None
+    """The alert that tells of the same step, or of another one of that task; None if there is none."""
+    slow = [alert for alert in seen.alerts if alert.kind in ("blocked-loop", "blocking-call", "slow-callback")]
+    if spell is None:
+        return slow[-1] if slow else None
+    same_line = [alert for alert in slow if alert.where and spell.where and alert.where[1:3] == spell.where[1:3]]
+    same_task = [alert for alert in slow if alert.task is not None and alert.task == spell.task]
+    return next(iter([*same_line[::-1], *same_task[::-1]]), None)
 
 
 def _about(alert: Alert | None, spell: Spell | None, seen: Observations) -> tuple[str, str]:

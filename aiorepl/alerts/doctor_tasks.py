@@ -107,7 +107,7 @@ def growing(seen: Observations, limits: Limits) -> Iterator[Cause]:
         first = _first_at(seen, place)
         evidence = [f"{', '.join(f'{count:,}' for count in history)} at {len(history)} looks"]
         if first is not None:
-            evidence.append(why(seen.last, first.number).sentences[0])
+            evidence.append(_why(seen, first)[0])
             if first.born is not None:
                 evidence.append(f"the first of them was made at {line_of(first.born)}")
         title = f"{size:,} tasks of {coroutine} at {line}, {more:,} more than {time_words(seen.seconds)} ago"
@@ -170,7 +170,7 @@ def _line_cause(seen: Observations, waiting: list[TaskInfo], first: TaskInfo, pa
         title = f"{len(waiting):,} tasks wait for {what}, and {got} in {length}"
         advice = "Hold it for less: await only what has to be done under it."
         command, shows = "%locks", "shows who holds it, and who is in line"
-    sentences = why(seen.last, first.number).sentences
+    sentences = _why(seen, first)
     return Cause("waiting", 2, title, sentences, advice, command, shows, tuple(info.number for info in waiting))
 
 
@@ -194,6 +194,11 @@ def _pending(seen: Observations) -> list[TaskInfo]:
 
 def _first_at(seen: Observations, place: Place) -> TaskInfo | None:
     return next((info for info in _pending(seen) if (info.coroutine, own_place(info)) == place), None)
+
+
+def _why(seen: Observations, info: TaskInfo) -> tuple[str, ...]:
+    """Why a task waits; that the loop does not answer is told by itself."""
+    return why(seen.last._replace(outside=False), info.number).sentences
 
 
 def _placed(info: TaskInfo) -> str:

@@ -68,8 +68,9 @@ class Sampled(NamedTuple):
     ``busy`` of ``looks`` found it at work, in the lines ``hot``. ``spells`` are steps of ``slow`` and more, the longest
     first, and ``held`` how long they took in all; ``longest`` is the longest step that was seen, however short.
     ``lags`` are how late callbacks were, in ascending order, and ``overdue`` for how long the last one had not been
-    called at the end. ``processor`` is the part of the time that the loop's thread had a processor, ``hidden`` the
-    longest time for which a call into C kept every other thread from looking.
+    called at the end. ``processor`` is the part of the time that the loop's thread had a processor. ``hidden`` is the
+    longest time for which the loop's thread kept every other one from looking: in a call into C, or in a collection of
+    garbage if something was ``collected``.
     """
 
     looks: int = 0
@@ -82,6 +83,7 @@ class Sampled(NamedTuple):
     overdue: float = 0.0
     processor: float | None = None
     hidden: float = 0.0
+    collected: bool = False
 
 
 class Observations(NamedTuple):

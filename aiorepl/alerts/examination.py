@@ -11,15 +11,15 @@ from typing import TypeVar
 
 from aiorepl.alerts.doctor_values import Limits, Observations, Sampled
 from aiorepl.alerts.ledger import Ledger
-from aiorepl.alerts.sampling import EVERY, Sampler
+from aiorepl.alerts.sampling import Sampler
+from aiorepl.alerts.ticking import EVERY
 from aiorepl.alerts.turns import TurnReading, turn_reading
 from aiorepl.alerts.values import Alert
 from aiorepl.introspect.book import BOOK
 from aiorepl.introspect.diagnose import Facts, Place, counts, findings
-from aiorepl.introspect.executors import executor_info
 from aiorepl.introspect.facts import gathering
 from aiorepl.introspect.look import GRACE, Slices, look_now
-from aiorepl.introspect.loops import number_of, read
+from aiorepl.introspect.loops import number_of
 from aiorepl.introspect.sizes import process_memory, task_sizes
 from aiorepl.introspect.values import ExecutorInfo, LoopSnapshot
 
@@ -27,8 +27,8 @@ __all__ = ["Examination"]
 
 T = TypeVar("T")
 
-# Times at which the executor is looked at, and tasks are counted by where they stand: in all.
-_EXECUTORS = 10
+# How often it is told how far it is, and how often the tasks are looked at, first and last included.
+_TOLD = 10
 _COUNTS = 4
 # Tasks of which the size is estimated, all at once on the loop's thread: some milliseconds at most.
 _SIZED = 20
@@ -110,22 +110,23 @@ class Examination:
 
     def _sample(self, started: float) -> Sampled:
         sampler = Sampler(self._loop, self._limits.slow)
-        part = executors = 0.0
-        while part < 1.0 and not self._stopped.wait(EVERY):
+        part = told = 0.0
+        while part < 1.0 and not sampler.wait(self._stopped):
             sampler.look()
             part = (time.perf_counter() - started) / self._seconds
-            if part >= executors:
-                executors += 1 / _EXECUTORS
-                self._executors.append(read(lambda: executor_info(self._loop), []))
+            if part >= told:
+                told += 1 / _TOLD
                 self._progress(min(part, 1.0))
             if len(self._counts) / (_COUNTS - 1) <= part < 1.0:
                 self._count(sampler)
         return sampler.result()
 
     def _count(self, sampler: Sampler) -> None:
-        # On a loop that does not answer no task is made, and a look at it would take as long as ten of the thread.
-        late = sampler.overdue > 2 * EVERY
-        self._counts.append(self._counts[-1] if late else counts(look_now(self._loop, holders=False)))
+        if sampler.overdue > 2 * EVERY:
+            # On a loop that does not answer no task is made, and a look at it would take as long as ten of the thread.
+            self._counts.append(self._counts[-1])
+        else:
+            self._noted(look_now(self._loop, holders=False))
 
     def _on_loop(self, work: Callable[[], Generator[None, None, T]]) -> T | None:
         """Have the loop do some work in slices; None if it does not come to it."""

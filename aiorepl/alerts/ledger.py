@@ -95,19 +95,25 @@ def _place(alert: Alert) -> object:
 
 
 def _bounded(alert: Alert) -> Alert:
-    """Return an alert none of whose parts is large; what of a detail stands in the middle is left out."""
-    detail = alert.detail
-    if len(detail) > _LONGEST:
-        half = _LONGEST // 2
-        detail = f"{detail[:half]}\n… {len(detail) - 2 * half:,} more characters …\n{detail[-half:]}"
+    """Return an alert none of whose parts is large."""
+    longest = max(len(alert.what), len(alert.source), len(alert.cure))
+    if longest <= _LINE and len(alert.detail) <= _LONGEST and len(alert.stack) <= _FRAMES:
+        return alert
     return alert._replace(
-        what=_line(alert.what),
-        source=_line(alert.source),
-        cure=_line(alert.cure),
-        detail=detail,
+        what=_cut(alert.what),
+        source=_cut(alert.source),
+        cure=_cut(alert.cure),
+        detail=_without_the_middle(alert.detail),
         stack=alert.stack[-_FRAMES:],
     )
 
 
-def _line(text: str) -> str:
-    return text if len(text) <= _LINE else text[: _LINE - 1] + "…"
+def _cut(line: str) -> str:
+    return line if len(line) <= _LINE else line[: _LINE - 1] + "…"
+
+
+def _without_the_middle(text: str) -> str:
+    if len(text) <= _LONGEST:
+        return text
+    half = _LONGEST // 2
+    return f"{text[:half]}\n… {len(text) - 2 * half:,} more characters …\n{text[-half:]}"

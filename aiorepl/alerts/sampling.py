@@ -1,12 +1,11 @@
 """Looks at where a loop's thread stands, a hundred in a second: which part of the time it works, where, and how long.
 
-A step goes on from one look to the next if the loop has not come to the next callback in between. Nothing is measured
-on the loop's thread but how late it calls back, and how much of a processor it has had by then.
+A step goes on from one look to the next if the loop has not come to a tick in between. From outside only the frames of
+the thread are looked at; what is to be told of its callbacks is looked at with each tick, where nothing moves.
 """
 
 import asyncio
 import collections
-import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -17,32 +16,19 @@ from aiorepl.alerts.blocking_calls import BlockingCall, blocking_call
 from aiorepl.alerts.doctor_values import Hot, Sampled, Spell
 from aiorepl.alerts.places import line_text
 from aiorepl.alerts.pulse import Pulse, Sample
-from aiorepl.alerts.strays import called
-from aiorepl.alerts.turns import turn_reading
-from aiorepl.introspect import uv
+from aiorepl.alerts.ticking import EVERY, Gap, Ticker
 from aiorepl.introspect.book import BOOK
-from aiorepl.introspect.callbacks import callback_name, defined_at, served_task
-from aiorepl.introspect.chain import bounded, coroutine_name, coroutine_of, frame_of, links, place
+from aiorepl.introspect.chain import bounded, coroutine_name, coroutine_of, place
 from aiorepl.introspect.loops import loop_info
 from aiorepl.introspect.values import Frame
 
-__all__ = ["EVERY", "Sampler"]
+__all__ = ["Sampler"]
 
-# Seconds from one look to the next.
-EVERY = 0.01
 # So many different lines are told apart, and so many are told of.
 _LINES = 1_000
 _HOTTEST = 5
-# Callbacks that are ready, of which one is to be told.
-_FEW = 5
-# How many late calls make a median, of however many.
-_LAGS = 10_000
-# This thread could not look for so long: a call into C held the GIL, if the process worked meanwhile.
-_OVERSLEPT = 0.05
-# Passes that one step is seen to take part in: its own, and the end of one before.
-_ONE = 2
-# So much of that time, at least, where others want a processor too.
-_WORKED = 0.2
+# If there were fewer looks than this part of what there should be, the thread that looks did not get its turn.
+_SEEN = 0.3
 
 
 class _Step:
@@ -63,138 +49,105 @@ class _Step:
 
 
 class Sampler:
-    """Samples one loop; all but what is called back is used on one thread, which is not the loop's."""
+    """Samples one loop, from another thread than the loop's."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, slow: float, clock: Callable[[], float] = time.perf_counter):
-        """Steps of ``slow`` seconds and more are told one by one."""
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, slow: float, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        """Begin; steps of ``slow`` seconds and more are told one by one."""
         self._loop = loop
         self._slow = slow
         self._clock = clock
-        self._pulse = Pulse(loop, clock, answered=self._answered)
-        self._lags: collections.deque[float] = collections.deque(maxlen=_LAGS)
-        # By the loop's thread: calls that came back, when the last one did, and what of a processor it had had at the
-        # first and at the last of them.
-        self._beats = 0
-        self._beat_at = 0.0
-        self._thread_times: list[tuple[float, float]] = []
-        # The most time of a processor that it took from one call back to the next.
-        self._worked = 0.0
-        self._called_back = threading.Event()
+        # For its samples only: it sends no beat.
+        self._pulse = Pulse(loop, clock)
+        self._pulse.seek()
+        self._ticker = Ticker(loop, clock, found=self._pulse.find)
+        self._counted = 0
         self._looks = 0
         self._busy = 0
         self._hot: collections.Counter[tuple[str, Frame | None]] = collections.Counter()
         self._step: _Step | None = None
         self._spells: dict[Frame | None, Spell] = {}
+        # When there were such steps, so that a gap is not told twice.
+        self._held: collections.deque[tuple[float, float]] = collections.deque(maxlen=_LINES)
         self._longest: float | None = None
-        self._hidden = 0.0
-        self._passes = _passes(loop)
-        self._pulse.seek()
         self._last = clock()
-        self._last_cpu = time.process_time()
+        self._ticker.start()
 
     @property
     def overdue(self) -> float:
-        """Seconds for which the loop has not called back."""
-        return self._pulse.overdue
+        """Seconds for which the loop has not come to a tick."""
+        return self._ticker.overdue
+
+    def wait(self, stopped: threading.Event) -> bool:
+        """Wait until it is time for the next look; tell whether somebody has stopped it meanwhile."""
+        return stopped.wait(EVERY)
 
     def look(self) -> None:
         """Look once."""
-        now = self._clock()
-        self._note_hidden(now)
+        # Read before the sample, which so is of a later time.
+        ticks, waiting = self._ticker.ticks, self._ticker.next
         sample = self._pulse.sample()
+        now = self._clock()
         if self._pulse.base is None and self.overdue < self._slow:
-            # Until it calls back for the first time, it is not known what its thread looks like when it waits.
+            # Until the first tick it is not known what the thread looks like when it waits.
             sample = None
-        self._looks += 1
         if sample is not None and not self._is_ours(sample.frame):
+            self._looks += 1
             self._busy += 1
-            self._note(sample, now)
+            self._note(sample, ticks, now)
         else:
-            self._end_step(now)
-            if sample is None and (waiting := self._ready()) is not None:
+            self._end_step()
+            # Threads take turns where one of them calls the system: there a busy loop is found more often than not, so
+            # that what counts is whether somebody had the next turn at the tick, if there was one since.
+            self._looks += ticks != self._counted
+            if waiting is not None and ticks != self._counted:
                 self._busy += 1
                 self._count(*waiting)
-        self._pulse.tick()
+        self._counted = ticks
         self._last = now
 
     def result(self) -> Sampled:
-        """Return what was found; no look may follow."""
-        # Up to now, unless the loop does not answer.
-        self._called_back.clear()
-        self._pulse.tick()
-        self._called_back.wait(_OVERSLEPT)
-        self._end_step(self._clock(), lasts=self._pulse.overdue >= self._slow)
-        spells = sorted(self._spells.values(), key=lambda spell: -spell.longest)
-        hot = tuple(Hot(who, where, count) for (who, where), count in self._hot.most_common(_HOTTEST))
+        """End, and return what was found."""
+        # It may come to a tick as soon as this thread leaves it the GIL.
+        self._ticker.wait(5 * EVERY)
+        overdue = self._ticker.overdue
+        self._end_step(lasts=overdue >= self._slow)
+        self._ticker.stop()
+        hidden = self._hidden()
         return Sampled(
             self._looks,
             self._busy,
-            hot,
-            tuple(spells),
-            sum(spell.total for spell in spells),
+            tuple(Hot(who, where, count) for (who, where), count in self._hot.most_common(_HOTTEST)),
+            tuple(sorted(self._spells.values(), key=lambda spell: -spell.longest)),
+            sum(spell.total for spell in self._spells.values()),
             self._longest,
-            tuple(sorted(self._lags)),
-            self._pulse.overdue,
-            self._processor(),
-            self._hidden if self._worked > _WORKED * self._hidden else 0.0,
+            tuple(sorted(self._ticker.lags)),
+            overdue,
+            self._ticker.processor,
+            hidden.ended - hidden.begun,
+            hidden.collected,
         )
 
-    def _answered(self) -> None:
-        now = self._clock()
-        self._beats += 1
-        self._beat_at = now
-        worked = time.thread_time()
-        if self._thread_times:
-            self._worked = max(self._worked, worked - self._thread_times[-1][1])
-        self._thread_times[1:] = [(now, worked)]
-        if self._pulse.lags:
-            self._lags.append(self._pulse.lags[-1][1])
-        self._called_back.set()
+    def _hidden(self) -> Gap:
+        """The longest time in which the loop's thread worked, but could not be looked at, as nothing else could run."""
+        longest = Gap(0.0, 0.0, 0.0, False)
+        for gap in list(self._ticker.gaps):
+            length = gap.ended - gap.begun
+            seen = any(begun < gap.ended and ended > gap.begun for begun, ended in self._held)
+            if not seen and length > longest.ended - longest.begun and gap.worked >= self._slow:
+                longest = gap
+        return longest
 
-    def _processor(self) -> float | None:
-        if len(self._thread_times) < 2:
-            return None
-        (start, before), (end, after) = self._thread_times
-        return min(1.0, (after - before) / (end - start)) if end > start else None
-
-    def _note_hidden(self, now: float) -> None:
-        cpu = time.process_time()
-        slept, worked = now - self._last - EVERY, cpu - self._last_cpu
-        self._last_cpu = cpu
-        passes, self._passes = self._passes, _passes(self._loop)
-        # In a loop that goes through its callbacks no single one holds the GIL.
-        went_on = passes is not None and self._passes is not None and self._passes - passes > _ONE
-        if slept > _OVERSLEPT and worked > _WORKED * slept and not went_on:
-            self._hidden = max(self._hidden, slept)
-
-    def _ready(self) -> tuple[str, Frame | None] | None:
-        """Tell whose turn comes next on a loop that does not execute anything: it only asks what else is ready.
-
-        Threads take turns where one of them calls the system, so that a busy loop is found there more often than not.
-        """
-        queue = _ready_queue(self._loop)
-        for handle in _some(queue):
-            callback, arguments = called(handle, self._loop)
-            place = defined_at(callback)
-            if place is not None and place.own:
-                continue
-            task: Any = served_task(callback, arguments)
-            if task is None:
-                return callback_name(callback), place
-            return coroutine_name(coroutine_of(task)), _stands(task)
-        return None
-
-    def _note(self, sample: Sample, now: float) -> None:
+    def _note(self, sample: Sample, ticks: int, now: float) -> None:
         who = coroutine_name(coroutine_of(sample.task)) if sample.task is not None else "a callback"
         where = _program_frame(sample.frame, self._pulse.base)
         self._count(who, where)
-        queue = _ready_queue(self._loop)
-        # The callback that comes next stays the same until this one has ended.
-        key = (self._beats, sample.owner, id(_first(queue)))
+        key = (ticks, sample.owner)
         if self._step is None or self._step.key != key:
-            self._end_step(now)
-            started = max(self._pulse.sent or now, self._last)
-            self._step = _Step(key, started, sample.task)
+            self._end_step()
+            # It began after the last tick, and after the last look.
+            self._step = _Step(key, min(now, max(self._ticker.last, self._last)), sample.task)
         self._go_on(self._step, sample, where, now)
 
     def _count(self, who: str, where: Frame | None) -> None:
@@ -203,27 +156,37 @@ class Sampler:
 
     def _go_on(self, step: _Step, sample: Sample, where: Frame | None, now: float) -> None:
         step.ended = now
-        if now - step.started >= self._slow:
-            # Looked for in what is slow only, as it takes a while.
-            call = blocking_call(sample.frame)
-            if call is not None and not step.call[0]:
-                step.call = (call.name, call.cure)
-            where = _at_call(call) or where
+        call = blocking_call(sample.frame)
+        if call is not None:
+            step.call = (call.name, call.cure)
+        where = _at_call(call) or where
+        if now - step.started >= self._slow and step.behind is None:
             step.behind = loop_info(self._loop).ready
         if where in step.lines or len(step.lines) < _LINES:
             step.lines[where] += 1
 
-    def _end_step(self, now: float, *, lasts: bool = False) -> None:
+    def _end_step(self, *, lasts: bool = False) -> None:
         step, self._step = self._step, None
         if step is None:
             return
-        # It had ended when the loop called back the next time.
-        ended = min(now, self._beat_at) if self._beat_at > step.ended else step.ended
-        duration = (now if lasts else ended) - step.started
+        ended = step.ended
+        if lasts:
+            ended = self._clock()
+        elif (gap := self._gap_at(step.ended)) is not None:
+            # It ended when the loop came to its tick. If it was hardly seen, something else may have held that up: a
+            # collection of garbage, or a machine that gave neither thread a processor.
+            well_seen = step.lines.total() * EVERY > _SEEN * (gap.ended - gap.begun)
+            if well_seen or (gap.worked >= self._slow and not gap.collected):
+                ended = gap.ended
+        duration = ended - step.started
         if duration > 0:
             self._longest = max(self._longest or 0.0, duration)
         if duration >= self._slow:
+            self._held.append((step.started, ended))
             self._add_spell(step, duration, lasts)
+
+    def _gap_at(self, time: float) -> Gap | None:
+        return next((gap for gap in reversed(list(self._ticker.gaps)) if gap.begun <= time <= gap.ended), None)
 
     def _add_spell(self, step: _Step, duration: float, lasts: bool) -> None:
         where, there = step.lines.most_common(1)[0]
@@ -238,7 +201,7 @@ class Sampler:
             self._spells[where] = spell
 
     def _is_ours(self, frame: FrameType) -> bool:
-        """Tell whether the loop is at work for aiorepl: a look at its tasks, or a beat."""
+        """Tell whether the loop is at work for aiorepl: a look at its tasks, or a tick."""
         here: FrameType | None = frame
         ours = False
         while here is not None and here.f_code is not self._pulse.base:
@@ -246,16 +209,22 @@ class Sampler:
             if not (found.own or found.library):
                 return False
             # The hooks that every step goes through are no work of their own.
-            ours = ours or (found.own and "/alerts/" not in found.file)
+            ours = ours or (found.own and not found.file.endswith(_HOOKS))
             here = here.f_back
         return ours
+
+
+_HOOKS = ("alerts/steps.py", "alerts/turns.py", "alerts/statistics.py")
 
 
 def _together(before: Spell, spell: Spell) -> Spell:
     """Merge what was seen of steps that were held up in one line; the one that lasts, or else the longest, is named."""
     named = spell if spell.lasts or spell.longest > before.longest else before
+    other = before if named is spell else spell
     behind = [count for count in (before.behind, spell.behind) if count is not None]
     return named._replace(
+        call=named.call or other.call,
+        cure=named.cure or other.cure,
         longest=max(before.longest, spell.longest),
         total=before.total + spell.total,
         times=before.times + spell.times,
@@ -283,35 +252,3 @@ def _program_frame(frame: FrameType, base: CodeType | None) -> Frame | None:
 def _at_call(call: BlockingCall | None) -> Frame | None:
     found = place(call.frame) if call is not None else None
     return found if found is not None and not (found.own or found.library) else None
-
-
-def _passes(loop: asyncio.AbstractEventLoop) -> int | None:
-    """How many passes a loop has made, where that is measured anyway."""
-    reading = turn_reading(loop)
-    return reading.passes if reading is not None else None
-
-
-def _stands(task: Any) -> Frame | None:
-    """Where a task stands that has its turn next: its innermost line that is the program's own."""
-    frames = [place(frame) for frame in map(frame_of, links(coroutine_of(task))) if frame is not None]
-    own = [found for found in frames if not (found.own or found.library or "site-packages" in found.file)]
-    return own[-1] if own else None
-
-
-def _ready_queue(loop: asyncio.AbstractEventLoop) -> "collections.deque[Any] | None":
-    return uv.ready_queue(loop) if uv.is_uvloop(loop) else getattr(loop, "_ready", None)
-
-
-def _some(queue: "collections.deque[Any] | None") -> list[Any]:
-    """A few of the callbacks that are ready, none if the loop changes them meanwhile."""
-    try:
-        return list(itertools.islice(queue or (), _FEW))
-    except RuntimeError:
-        return []
-
-
-def _first(queue: "collections.deque[Any] | None") -> object:
-    try:
-        return queue[0] if queue else None
-    except IndexError:
-        return None

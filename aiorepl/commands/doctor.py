@@ -3,7 +3,7 @@
 import asyncio
 import math
 
-from aiorepl.alerts.doctor_values import Diagnosis, Limits
+from aiorepl.alerts.doctor_values import Diagnosis, Limits, Observations
 from aiorepl.commands.context import Context
 from aiorepl.commands.registry import command
 from aiorepl.errors import CommandError
@@ -21,7 +21,7 @@ _LONGEST = 3600.0
     examples=[("%doctor", "what is wrong, after three seconds"), ("%doctor 60", "what comes only now and then, too")],
 )
 async def doctor(context: Context, seconds: float = 3.0) -> Diagnosis:
-    """Look at the loop for a few seconds, and say in plain language what is wrong with it.
+    """Look at the loop for a few seconds, and say what is wrong with it.
 
     It is blocked by code, has too many steps, or has nothing to do while tasks wait on one lock or queue; its executor
     is starved, tasks grow in number, or take too much memory; or it is healthy. Several of these may hold: the worst
@@ -51,8 +51,13 @@ async def doctor(context: Context, seconds: float = 3.0) -> Diagnosis:
     slow = context.alerts.rules.slow or Limits().slow
     limits = Limits(slow=slow)
     examination = Examination(loop, seconds, limits=limits, ledger=context.alerts.ledger, progress=progress)
+
+    def examine() -> Observations:
+        # By this name its thread is known.
+        return examination.run()
+
     try:
-        seen = await in_thread(examination.run)
+        seen = await in_thread(examine)
     finally:
         examination.stop()
     if not seen.last.loop.running:

@@ -62,6 +62,9 @@ def _is_held_up(info: TaskInfo, targets: list[int], dead: set[int]) -> bool:
     wait = info.wait
     if wait is None or wait.left is not None:
         return False
+    if wait.first and wait.total is not None and wait.pending != wait.total:
+        # One has ended: that it has will be noticed at the loop's next pass.
+        return False
     if wait.kind not in _ANY and not wait.first:
         return any(target in dead for target in targets)
     everyone_is_seen = wait.kind == "semaphore" or wait.pending in (None, len(targets))

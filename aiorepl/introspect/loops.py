@@ -25,6 +25,7 @@ from aiorepl.introspect.values import LoopInfo
 __all__ = [
     "Listing",
     "count_tasks",
+    "is_ours",
     "known",
     "loop_info",
     "loops",
@@ -209,11 +210,12 @@ def _ready(loop: asyncio.AbstractEventLoop) -> int | None:
         return None
     # Both stand among the first that come, where the loop does not answer: aiorepl's calls, and what wakes it for them.
     first = itertools.islice(ready, _FEW)
-    ours = sum(_is_ours(uv.called_by(handle)[0] if of_uvloop else handle._callback) for handle in first)
+    ours = sum(is_ours(uv.called_by(handle)[0] if of_uvloop else handle._callback) for handle in first)
     return len(ready) - ours
 
 
-def _is_ours(callback: Any) -> bool:
+def is_ours(callback: Any) -> bool:
+    """Tell whether a callback is aiorepl's, or what wakes the loop for it."""
     if type(callback) is MethodType and callback.__func__ is _READ_FROM_SELF:
         return True
     place = defined_at(callback)

@@ -1,7 +1,8 @@
 """What uvloop does not show: its loop has none of asyncio's attributes, but the collector sees what it refers to.
 
-Everything is read only, and from any thread. Tried with uvloop 0.23, whose objects refer to their parts in the order
-in which its ``.pxd`` files declare them.
+Everything is read only, and may be from any thread; from another one than the loop's only while that does not go on, as
+an object may refer to a part that is being destroyed. Tried with uvloop 0.23, whose objects refer to their parts in the
+order in which its ``.pxd`` files declare them.
 """
 
 import asyncio
@@ -25,8 +26,18 @@ def is_uvloop(loop: asyncio.AbstractEventLoop) -> bool:
 
 def ready_queue(loop: asyncio.AbstractEventLoop) -> "deque[Any] | None":
     """The handles that are to run at the next pass: the loop's own queue."""
+    known = _QUEUES.get(loop)
+    if known is not None and (queue := known()) is not None:
+        return queue
     queues = [part for part in gc.get_referents(loop) if type(part) is deque]
-    return queues[0] if len(queues) == 1 else None
+    if len(queues) != 1:
+        return None
+    _QUEUES[loop] = weakref.ref(queues[0])
+    return queues[0]
+
+
+# Kept, as it stays the same, and is asked for again and again by a thread that may not ask the collector.
+_QUEUES: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[deque[Any]]]" = weakref.WeakKeyDictionary()
 
 
 def timers(loop: asyncio.AbstractEventLoop) -> list[Any]:

@@ -283,7 +283,8 @@ def _as_completed_by_generator(call: _Call) -> Wait:
 
 def _completion(call: _Call, todo: Iterable[object], left: float | None) -> Wait:
     found = awaited(list(todo), call.number)
-    tasks = tuple(sorted(found.tasks))
+    # If one has ended, nobody is waited for: it is the next result, as soon as the loop comes to it.
+    tasks = tuple(sorted(found.tasks)) if found.pending == found.total else ()
     return Wait("as_completed", "as_completed", 0, tasks, None, found.pending, left=left, known=found.known)
 
 

@@ -1,0 +1,276 @@
+"""The rules by which the doctor says what is wrong, over observations that are made up."""
+
+import pytest
+from made_snapshots import APP, holding, snapshot, task, wants
+
+from aiorepl.alerts.doctor import diagnose
+from aiorepl.alerts.doctor_values import Cause, Hot, Limits, Observations, Sampled, Spell
+from aiorepl.alerts.values import Alert
+from aiorepl.introspect.values import ExecutorInfo, Finding, Frame, LoopSnapshot, TaskInfo, Wait
+from aiorepl.render.plain import draw
+
+LINE = Frame("work", APP, 12)
+
+
+def seen(
+    first: LoopSnapshot | None = None, last: LoopSnapshot | None = None, sampled: Sampled | None = None, **more: object
+) -> Observations:
+    """Observations of three seconds, in which nothing happened but what is given."""
+    first = first or last or snapshot()
+    quiet = Sampled(looks=300, lags=(0.0001,) * 100)
+    return Observations(3.0, first, last or first, sampled or quiet)._replace(**more)  # type: ignore[arg-type]
+
+
+def causes(observed: Observations, **limits: float) -> list[Cause]:
+    return [cause for cause in diagnose(observed, Limits(**limits)).causes if cause.kind != "healthy"]  # type: ignore[arg-type]
+
+
+def titles(observed: Observations, **limits: float) -> list[str]:
+    return [cause.title for cause in causes(observed, **limits)]
+
+
+# Lines of tasks
+
+
+def at_a_lock(*numbers: int, seen: float = 3.0, holder: int = 1, kind: str = "lock", others: int = 0) -> LoopSnapshot:
+    """Tasks in line for what a task holds, which sleeps; and others that have nothing to do with it."""
+    wait = wants(7, holder, kind=kind, what=kind.capitalize())  # type: ignore[arg-type]
+    line = [
+        task(number, wait._replace(place=place, total=len(numbers)), seen=seen)
+        for place, number in enumerate(numbers, 1)
+    ]
+    sleeping = task(holder, Wait("sleep", left=60.0), **holding(7, 11, kind, kind.capitalize()))  # type: ignore[arg-type]
+    rest = [task(500 + number, Wait("sleep", left=60.0)) for number in range(others)]
+    return snapshot(sleeping, *line, *rest)
+
+
+def test_two_tasks_that_stood_in_line_all_the_time_are_told() -> None:
+    (cause,) = causes(seen(at_a_lock(2, 3), at_a_lock(2, 3)))
+    assert cause.title == "2 tasks wait for a Lock, and none of them got it in 3.0 s"
+    assert cause.evidence == (
+        "Task-2 job2 (app.py:20) has waited at least 3.0 s for a Lock held by Task-1 job1 (app.py:11).",
+        "Task-1 job1 (app.py:10) sleeps 60.0 s more.",
+    )
+    assert (cause.kind, cause.severity, cause.command, cause.tasks) == ("waiting", 2, "%locks", (2, 3))
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        (at_a_lock(2), at_a_lock(2)),
+        (at_a_lock(2, 3), at_a_lock(3)),
+        (at_a_lock(2, 3), at_a_lock(3, 4, 5)),
+        (at_a_lock(2, 3), at_a_lock(2, 3, seen=0.5)),
+        (snapshot(), at_a_lock(2, 3, 4)),
+    ],
+    ids=["one alone", "one has passed", "others have come", "each again and again", "all have come meanwhile"],
+)
+def test_a_line_that_moves_is_not_told(first: LoopSnapshot, last: LoopSnapshot) -> None:
+    assert causes(seen(first, last)) == []
+
+
+def test_a_lock_that_most_tasks_stand_before_is_told_though_some_get_it() -> None:
+    crowd, later = at_a_lock(*range(2, 30)), at_a_lock(*range(5, 30))
+    assert titles(seen(crowd, later)) == ["25 tasks wait for a Lock, and 3 got it in 3.0 s"]
+    # As part of many more it need not be what holds the program up.
+    crowd, later = at_a_lock(*range(2, 30), others=100), at_a_lock(*range(5, 30), others=100)
+    assert titles(seen(crowd, later)) == []
+
+
+def test_a_semaphore_is_there_to_let_tasks_wait_but_not_for_ever() -> None:
+    line = at_a_lock(2, 3, 4, kind="semaphore", seen=3.0)
+    assert titles(seen(line, line)) == []
+    line = at_a_lock(2, 3, 4, kind="semaphore", seen=11.0)
+    assert titles(seen(line, line)) == ["3 tasks wait for a Semaphore, and none of them got it in 3.0 s"]
+
+
+def test_a_deadlock_is_told_once() -> None:
+    dead = snapshot(
+        task(1, wants(7, 2), seen=3.0, **holding(8, 11)),
+        task(2, wants(8, 1), seen=3.0, **holding(7, 12)),
+        task(3, wants(8, 1), seen=3.0),
+    )
+    finding = Finding("deadlock", 3, "Task-1 and Task-2 wait for each other", ("how",), "what to do", (1, 2))
+    (cause,) = causes(seen(dead, dead, findings=(finding,)))
+    assert (cause.kind, cause.severity, cause.title, cause.command) == ("waiting", 3, finding.title, "%why 1")
+
+
+def test_a_full_queue_is_told_once() -> None:
+    putters = [
+        task(number, Wait("queue.put", "Queue(maxsize=1)", 7, place=number, total=2), seen=9.0) for number in (1, 2)
+    ]
+    full = snapshot(*putters)
+    finding = Finding("full-queue", 2, "2 tasks wait to put into a Queue(maxsize=1)", (), "", (1, 2))
+    assert titles(seen(full, full, findings=(finding,))) == [
+        "2 tasks wait to put into a Queue(maxsize=1), from which nothing was taken in 3.0 s"
+    ]
+    assert titles(seen(snapshot(), full, findings=(finding,))) == [finding.title]
+
+
+# Executors
+
+
+def full(queued: int) -> ExecutorInfo:
+    return ExecutorInfo(2, 2, 0, queued, ("fetch", "fetch"))
+
+
+def calling(number: int, seen: float) -> TaskInfo:
+    return task(number, Wait("thread", "fetch", 0, started=False), seen=seen)
+
+
+def test_an_executor_whose_queue_gets_shorter_is_healthy() -> None:
+    assert titles(seen(executors=(full(9), full(8), full(7)))) == []
+    assert titles(seen(executors=(full(9), full(2)._replace(idle=1), full(9)))) == []
+    assert titles(seen(executors=(None, full(9)))) == []
+    assert titles(seen(executors=(full(7), full(9), full(9)))) == ["all 2 threads work and 9 calls wait"]
+
+
+def test_calls_of_an_executor_that_is_not_the_loops_own_are_told_if_none_began() -> None:
+    waiting = snapshot(calling(1, 3.0), calling(2, 3.0))
+    (cause,) = causes(seen(waiting, waiting))
+    assert (cause.kind, cause.title) == ("executor", "2 calls wait for a thread, and none of them began in 3.0 s")
+    assert cause.evidence == ("Task-1 job1 (app.py:10)", "Task-2 job2 (app.py:20)")
+    passing = snapshot(calling(1, 0.3), calling(2, 3.0))
+    assert titles(seen(passing, passing)) == []
+
+
+# Steps
+
+
+def test_a_step_that_lasts_is_worse_than_a_queue_that_is_full() -> None:
+    spell = Spell("worker (work)", 1, LINE, 2.5, 2.5, source="time.sleep(9)", call="time.sleep", cure="x", lasts=True)
+    sampled = Sampled(looks=300, busy=250, spells=(spell,), held=2.5, longest=2.5, overdue=2.5)
+    found = causes(seen(at_a_lock(2, 3), at_a_lock(2, 3), sampled))
+    assert [(cause.kind, cause.severity) for cause in found] == [("blocked", 3), ("waiting", 2)]
+
+
+def test_a_slow_step_refers_to_its_alert_by_its_line_or_else_by_its_task() -> None:
+    spell = Spell("worker (work)", 5, LINE, 0.5, 0.5)
+    sampled = Sampled(looks=300, busy=50, spells=(spell,), held=0.5, longest=0.5)
+    elsewhere = Alert("slow-callback", "slow", where=Frame("work", APP, 13), task=5, number=8)
+    other = Alert("slow-callback", "slow", where=Frame("work", APP, 13), task=6, number=9)
+    there = Alert("blocked-loop", "slow", where=Frame("other", APP, 12), task=6, number=7)
+    commands = [
+        causes(seen(sampled=sampled, alerts=alerts))[0].command
+        for alerts in ((elsewhere, there, other), (elsewhere, other), (other,), ())
+    ]
+    assert commands == ["%alerts 7", "%alerts 8", "%alerts", "%alerts"]
+
+
+def test_a_loop_that_is_busy_with_slow_steps_is_not_told_to_have_too_many() -> None:
+    spell = Spell("worker (work)", 1, LINE, 0.5, 1.4)
+    one = Sampled(looks=300, busy=290, spells=(spell,), held=1.4, longest=0.5)
+    assert [cause.kind for cause in causes(seen(sampled=one))] == ["blocked", "busy"]
+    assert [cause.kind for cause in causes(seen(sampled=one._replace(held=1.6)))] == ["blocked"]
+    # What is left beside the slow steps is not busy.
+    assert [cause.kind for cause in causes(seen(sampled=one._replace(busy=200)))] == ["blocked"]
+
+
+@pytest.mark.parametrize(("looks", "busy", "told"), [(300, 271, True), (300, 269, False), (9, 9, False), (0, 0, False)])
+def test_a_loop_is_busy_if_it_is_so_at_nine_of_ten_looks(looks: int, busy: int, told: bool) -> None:
+    assert bool(causes(seen(sampled=Sampled(looks=looks, busy=busy)))) is told
+
+
+def test_who_has_the_steps_is_told_by_looks_or_where_they_are_counted() -> None:
+    hot = (Hot("poll", LINE, 200), Hot("a callback", None, 60), Hot("rare", LINE, 20))
+    sampled = Sampled(looks=300, busy=300, hot=hot, processor=0.5)
+    (cause,) = causes(seen(sampled=sampled, utilisation=0.97, passes=1234.5, steps=98765.4))
+    assert cause.evidence == (
+        "it had something to do in 300 of 300 looks",
+        "it was at work for 97% of the time, as measured",
+        "its thread had 50% of a processor",
+        "98,765 steps a second",
+        "67% of that: poll, app.py:12",
+        "20% of that: a callback, asyncio's own code",
+    )
+    assert cause.command == "%tasks --sort busy"
+
+
+def test_late_calls_alone_are_no_fault_of_the_loop() -> None:
+    """Others may have had the processor."""
+    assert causes(seen(sampled=Sampled(looks=300, lags=(0.001, 0.4, 0.5)))) == []
+
+
+def test_a_loop_that_does_not_answer_and_whose_thread_is_not_seen_is_told() -> None:
+    sampled = Sampled(looks=300, overdue=3.0)
+    assert titles(seen(last=snapshot(thread="MainThread"), sampled=sampled)) == []
+    assert titles(seen(last=snapshot(thread=""), sampled=sampled)) == [
+        "the loop has not called back for 3.0 s, and its thread cannot be seen"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("collected", "title"),
+    [
+        (False, "a call into C held the loop and the GIL for about 600 ms; nobody could look"),
+        (True, "a collection of garbage held the loop and the GIL for about 600 ms; nobody could look"),
+    ],
+)
+def test_what_held_the_gil_is_told_with_the_line_that_was_measured(collected: bool, title: str) -> None:
+    alert = Alert("blocked-loop", "held", where=LINE, source="sum(numbers)", number=4)
+    (cause,) = causes(seen(sampled=Sampled(looks=9, hidden=0.6, collected=collected), alerts=(alert,)))
+    assert (cause.title, cause.evidence, cause.command) == (title, (f"{APP}, line 12: sum(numbers)",), "%alerts 4")
+
+
+# Many tasks
+
+
+@pytest.mark.parametrize(
+    ("history", "told"),
+    [
+        ((100, 150, 190, 250), True),
+        ((100, 250), False),
+        ((100, 150, 150, 250), False),
+        ((250, 240, 230, 220), False),
+        ((100, 120, 140, 199), False),
+        ((2000, 2010, 2020, 2030), False),
+        ((240, 250, 255, 259), False),
+    ],
+    ids=["grows", "two looks", "stops", "shrinks", "few", "hardly", "by less than twenty"],
+)
+def test_a_crowd_grows_if_it_is_larger_at_each_look(history: tuple[int, ...], told: bool) -> None:
+    place = ("fetch", "app.py:12")
+    found = titles(seen(counts=tuple({place: count} for count in history)))
+    assert found == (["250 tasks of fetch at app.py:12, 150 more than 3.0 s ago"] if told else [])
+
+
+def test_tasks_take_too_much_memory_in_bytes_and_in_part() -> None:
+    pending = snapshot(*(task(number, Wait("sleep", left=60.0)) for number in range(1, 1001)))
+    large = seen(pending, pending, sizes=(100_000, 300_000), memory=(None, 500_000_000))
+    (cause,) = causes(large)
+    assert cause.title == "1,000 pending tasks take about 200 MB, of 500 MB that the process has"
+    assert cause.evidence[:2] == (
+        "about 200 kB each, estimated from 2 of them and what only they refer to",
+        "1 of job1 at app.py:10",
+    )
+    assert titles(large._replace(memory=(None, 900_000_000))) == []
+    assert titles(large, memory=300_000_000) == []
+    assert titles(large._replace(memory=(None, None))) == ["1,000 pending tasks take about 200 MB"]
+
+
+def test_of_many_findings_of_a_kind_a_few_are_told() -> None:
+    findings = tuple(Finding("unretrieved", 2, f"Task-{n} failed", ("where",), "", (n,)) for n in range(1, 2001))
+    found = causes(seen(findings=findings))
+    assert [cause.title for cause in found] == [f"Task-{n} failed" for n in range(1, 6)]
+    assert found[-1].evidence == ("where", "… and 1,995 more like it; %stuck lists them")
+    assert {cause.kind for cause in found} == {"other"}
+
+
+def test_what_was_not_measured_is_drawn_as_a_dash() -> None:
+    assert draw(diagnose(seen(sampled=Sampled()))) == (
+        "loop 1 in thread MainThread, looked at for 3 s\n"
+        "\n"
+        "healthy: no step held the loop up, and whoever waits for something gets it\n"
+        "  next: %doctor 30  (looks longer, for what comes now and then)\n"
+        "\n"
+        "at work              –  of 0 looks\n"
+        "processor            –  of one, for the loop's thread\n"
+        "called back late by  –\n"
+        "longest step seen    –  by looks 10 ms apart\n"
+        "passes a second      –\n"
+        "steps a second       –  %stats on counts them\n"
+        "tasks                0\n"
+        "executor             –  none yet\n"
+        "memory               –\n"
+        "of pending tasks     –\n"
+    )
