@@ -11,7 +11,7 @@ from command_session import Typed, new_session, type_lines
 
 from aiorepl.alerts.price import price_of
 from aiorepl.alerts.records import TaskStats, Woken
-from aiorepl.alerts.stats import keep_statistics
+from aiorepl.alerts.stats import account_of, keep_statistics
 from aiorepl.commands.task_lists import SortKey, Tasks, list_tasks
 from aiorepl.commands.task_stats import Counts, woken_by
 from aiorepl.commands.task_values import Counted, StatsState, TaskDetails, TaskTable
@@ -174,11 +174,11 @@ def test_a_window_that_is_interrupted_leaves_nothing_behind() -> None:
                 assert [event async for event in session.submit("%tasks --window 60")]
 
             typed = asyncio.create_task(wait())
-            while events.Handle._run is ORIGINAL:  # noqa: ASYNC110 - there is no event for it
+            while account_of(session.host.loop) is None:  # noqa: ASYNC110 - there is no event for it
                 await asyncio.sleep(0.001)
             await session.interrupt()
             await typed
-            assert events.Handle._run is ORIGINAL
+            assert account_of(session.host.loop) is None
         finally:
             await session.aclose()
 

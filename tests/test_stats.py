@@ -87,7 +87,7 @@ def test_steps_and_busy_seconds_are_those_of_the_task(debug: bool) -> None:
         for _ in range(3):
             spin(0.01)
             await asyncio.sleep(0.001)
-        spin(0.1)
+        spin(0.3)
         await asyncio.sleep(0)
 
     async def main() -> None:
@@ -98,9 +98,9 @@ def test_steps_and_busy_seconds_are_those_of_the_task(debug: bool) -> None:
     elapsed = perf_counter() - started
     assert stats.steps == 5
     assert stats.busy is not None
-    assert 0.13 <= stats.busy <= elapsed
+    assert 0.33 <= stats.busy <= elapsed
     assert stats.longest is not None
-    assert 0.1 <= stats.longest <= stats.busy - 0.03
+    assert 0.3 <= stats.longest <= stats.busy - 0.03
     assert stats.longest_at is not None
     assert (stats.longest_at.file, stats.longest_at.line) == (__file__, worker.__code__.co_firstlineno + 5)
     assert (stats.wakes, stats.own) == (5, 1)

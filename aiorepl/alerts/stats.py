@@ -208,10 +208,12 @@ class _StepHandle(asyncio.Handle):
         account.stepping = record
         record.waited += started - record.woken
         try:
-            if args:
-                self._context.run(callback, *args)
-            else:
+            if not args:
                 self._context.run(callback)
+            elif len(args) == 1:
+                self._context.run(callback, args[0])
+            else:
+                self._context.run(callback, *args)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:
@@ -249,7 +251,10 @@ class _OtherHandle(asyncio.Handle):
         account.current = self.waker or CALLBACK
         started = perf_counter()
         try:
-            self._context.run(callback, *args)
+            if len(args) == 1:
+                self._context.run(callback, args[0])
+            else:
+                self._context.run(callback, *args)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:
