@@ -8,12 +8,18 @@ if TYPE_CHECKING:
     from aiorepl.api import install_dump_signal as install_dump_signal
     from aiorepl.api import snapshot as snapshot
     from aiorepl.api import why as why
+    from aiorepl.embedding import embed as embed
+    from aiorepl.embedding import post_mortem as post_mortem
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "dump", "install_dump_signal", "snapshot", "watch", "why"]
+__all__ = ["__version__", "dump", "embed", "install_dump_signal", "post_mortem", "snapshot", "watch", "why"]
 
 # Where each is defined if not in ``aiorepl.api``, which loads what draws as well.
-_MODULES = {"watch": "aiorepl.alerts.watching"}
+_MODULES = {
+    "embed": "aiorepl.embedding",
+    "post_mortem": "aiorepl.embedding",
+    "watch": "aiorepl.alerts.watching",
+}
 
 
 def __getattr__(name: str) -> object:

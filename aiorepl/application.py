@@ -18,13 +18,13 @@ from aiorepl.interpret.host import LoopHost, loop_factory
 from aiorepl.interpret.interpreter import Interpreter, Represent
 from aiorepl.interpret.interrupt import MainThreadRaiser, raise_in
 from aiorepl.interpret.main_module import install_leavers, make_main
+from aiorepl.interpret.private_loop import private_loop
 from aiorepl.interpret.source import silence_checks, split
-from aiorepl.introspect.own_loops import mark_own
 from aiorepl.model import Event, Leave, Notice, Outcome
 from aiorepl.options import Options
 from aiorepl.programs import Program, import_from_here, read_file, read_module
 from aiorepl.session.local import LocalSession
-from aiorepl.settings import Settings, read_toml
+from aiorepl.settings import Settings
 
 __all__ = ["Application"]
 
@@ -164,7 +164,7 @@ class Application:
 
     def _run_frontend(self, program: Program | None) -> None:
         try:
-            with asyncio.Runner(loop_factory=_frontend_loop, debug=False) as runner:
+            with asyncio.Runner(loop_factory=private_loop, debug=False) as runner:
                 runner.run(self._converse(program))
         except BaseException:
             self._status = 1
@@ -239,10 +239,10 @@ class Application:
 
             prompts = (self._settings.text("prompt"), "... ") if self._prompts else None
             return PlainFrontend.on_standard_streams(self._session, prompts=prompts)
-        from aiorepl.terminal.files import settings_file
+        from aiorepl.terminal.files import read_settings
         from aiorepl.terminal.frontend import TerminalFrontend
 
-        problems = _read_settings(settings_file(), self._settings)
+        problems = read_settings(self._settings)
         for name, value in self._options.settings.items():
             self._settings.set(name, value)
         frontend = TerminalFrontend.on_terminal(self._session, self._settings)
@@ -285,29 +285,6 @@ class Application:
             atexit._run_exitfuncs()
             _exit_now(self._status)
         return self._status
-
-
-def _frontend_loop() -> asyncio.AbstractEventLoop:
-    """A private loop whose tasks leave the numbers of ``Task-N`` to the user."""
-
-    def name_task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> "asyncio.Task[Any]":
-        options["name"] = options.get("name") or "aiorepl"
-        return asyncio.Task(coro, loop=loop, **options)
-
-    loop = asyncio.new_event_loop()
-    mark_own(loop)
-    loop.set_task_factory(name_task)
-    return loop
-
-
-def _read_settings(path: str, settings: Settings) -> list[str]:
-    try:
-        with open(path, encoding="utf-8") as file:
-            return [f"{path}: {problem}" for problem in read_toml(file.read(), settings)]
-    except FileNotFoundError:
-        return []
-    except (OSError, UnicodeDecodeError) as error:
-        return [f"{path} was ignored: {error}"]
 
 
 def _banner() -> str:

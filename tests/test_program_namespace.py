@@ -40,7 +40,7 @@ def test_new_names_become_globals_where_the_program_adopts_them() -> None:
     assert "y" not in names
 
 
-@pytest.mark.parametrize("name", ["_", "__", "___", "_1", "_exc", "repl"])
+@pytest.mark.parametrize("name", ["_", "__", "___", "_1", "_exc"])
 def test_results_never_hide_a_name_of_the_program(name: str) -> None:
     names = module(**{name: "the program's"})
     namespace = ProgramNamespace(names, adopts=True)

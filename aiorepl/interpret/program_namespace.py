@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 __all__ = ["FrameLocals", "ProgramNamespace"]
 
 # What results and exceptions are kept as; a program may mean something else by them (gettext's ``_``).
-_SESSIONS = re.compile(r"_{1,3}|_\d+|_exc|repl")
+_SESSIONS = re.compile(r"_{1,3}|_\d+|_exc")
 # What the interpreter itself looks for in the globals of code that runs, past any method of a subclass of dict.
 _FOR_PYTHON = ("__builtins__", "__name__", "__package__", "__spec__", "__path__", "__loader__")
 
@@ -30,8 +30,8 @@ class ProgramNamespace(_Dict):
     """Globals for cells that stand for a program's globals and, at a frame, for its locals.
 
     A name is looked for among the session's own, the locals and the globals, and is bound where it is found. A new
-    one becomes the session's own, or a global if the namespace ``adopts``. Results (``_``, ``_1``, ``_exc``) and
-    ``repl`` are always the session's own, so ending it leaves nothing behind.
+    one becomes the session's own, or a global if the namespace ``adopts``. Results (``_``, ``_1``, ``_exc``) are always
+    the session's own, so that ending it leaves nothing behind.
 
     It is a dict because only that may be the globals of code, functions that cells define included: they look names
     up by its methods, as it is a subclass. A ``global`` statement in such a function does not: what it binds is stored
@@ -50,6 +50,7 @@ class ProgramNamespace(_Dict):
         # The session's own names, and those of the program's globals that are there because a cell bound them.
         self._own: dict[str, object] = {}
         self._adopted: set[str] = set()
+        self._lent: dict[str, object] = {}
 
     @classmethod
     def of_frame(cls, frame: FrameType) -> "ProgramNamespace":
@@ -61,7 +62,13 @@ class ProgramNamespace(_Dict):
     def bound(self) -> dict[str, object]:
         """The names that cells have bound and the program did not have, with their values."""
         adopted = {name: self._globals[name] for name in list(self._adopted) if name in self._globals}
-        return {name: value for name, value in (adopted | self._own).items() if name != "repl"}
+        bound = adopted | self._own
+        return {name: value for name, value in bound.items() if self._lent.get(name, self) is not value}
+
+    def lend(self, name: str, value: object) -> None:
+        """Let cells see a name for as long as there is the session, unless the program has it."""
+        if name not in self:
+            self._own[name] = self._lent[name] = value
 
     def __getitem__(self, name: str, /) -> object:
         """Return what a name stands for."""

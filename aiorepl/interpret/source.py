@@ -23,6 +23,7 @@ __all__ = [
     "completeness",
     "is_block",
     "silence_checks",
+    "speak_up",
     "split",
 ]
 
@@ -111,6 +112,14 @@ def completeness(text: str) -> Completeness:
 def silence_checks() -> None:
     """Let only cells warn about their syntax, not each look at what is being typed; for this process."""
     warnings.filterwarnings("ignore", module=re.escape(CHECK_NAME))
+
+
+def speak_up() -> None:
+    """Undo ``silence_checks``, and what ``quiet_parse`` does to the same end."""
+    from aiorepl.interpret.quiet_parse import FILENAME, unsilence
+
+    unsilence(CHECK_NAME)
+    unsilence(FILENAME)
 
 
 def is_block(text: str) -> bool:

@@ -131,10 +131,13 @@ class LocalSession:
         # The alerts of an app are there before this session, and after it.
         self.alerts = Watcher(rules if watched else _BARE, quiet=True) if self.host.owned else shared()
         self._feed = AlertFeed(self.alerts, lambda: self.host, self._tell)
-        self.namespace.setdefault("repl", Repl(self))
-        # A program's own values are not to be kept alive.
-        in_program = isinstance(self.namespace, ProgramNamespace)
-        self.initial_names: Mapping[str, object] = {} if in_program else dict(self.namespace)
+        self.initial_names: Mapping[str, object] = {}
+        if isinstance(self.namespace, ProgramNamespace):
+            self.namespace.lend("repl", Repl(self))
+        else:
+            self.namespace.setdefault("repl", Repl(self))
+            # Not a program's values, which are not to be kept alive.
+            self.initial_names = dict(self.namespace)
         interpreter.hints.enabled = settings.flag("hints")
         settings.listen(self._setting_changed)
 

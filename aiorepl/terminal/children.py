@@ -13,23 +13,28 @@ __all__ = ["watch"]
 _WAITING = ("run", "call")
 
 
+# An audit hook cannot be removed, and costs a little at each event: one serves every frontend of the process.
+_watching: list[Callable[[bool], None]] = []
+_hooked: list[bool] = []
+
+
 def watch(lend: Callable[[bool], None]) -> Callable[[], None]:
     """Call ``lend`` before any child is started, with whether its starter waits for it; return what ends that.
 
-    It is called on the thread that starts the child. An audit hook cannot be removed, but it can do nothing.
+    It is called on the thread that starts the child.
     """
-    watching = True
+    _watching.append(lend)
+    if not _hooked:
+        _hooked.append(True)
+        sys.addaudithook(_hook)
+    return lambda: _watching.remove(lend)
 
-    def hook(event: str, arguments: tuple[object, ...]) -> None:
-        if watching and event in ("subprocess.Popen", "os.system"):
-            lend(event == "os.system" or _is_waited_for(sys._getframe(1)))
 
-    def end() -> None:
-        nonlocal watching
-        watching = False
-
-    sys.addaudithook(hook)
-    return end
+def _hook(event: str, arguments: tuple[object, ...]) -> None:
+    if _watching and event in ("subprocess.Popen", "os.system"):
+        waited_for = event == "os.system" or _is_waited_for(sys._getframe(1))
+        for lend in list(_watching):
+            lend(waited_for)
 
 
 def _is_waited_for(frame: FrameType | None) -> bool:

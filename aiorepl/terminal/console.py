@@ -1,12 +1,15 @@
 """``input()``, ``getpass`` and ``help()`` for code on any thread, by way of the frontend that has the terminal.
 
-A read of the terminal by another thread could not be interrupted, and would take keys away from the prompt.
+A read of the terminal by another thread could not be interrupted, and would take keys away from the prompt. Who kept
+one of these functions, or ``sys.stdin``, beyond the frontend's end is answered by what was there before.
 """
 
 import asyncio
 import builtins
 import contextlib
+import getpass
 import io
+import os
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
@@ -37,6 +40,15 @@ class Console:
         self._loop = asyncio.get_running_loop()
         self._read = read
         self._page = page
+        self._process = os.getpid()
+        self._before = builtins.input, getpass.getpass
+        # The frontend has ended.
+        self.closed = False
+
+    @property
+    def answers(self) -> bool:
+        """Tell whether there is a frontend to ask; in a forked child there is none."""
+        return not self.closed and os.getpid() == self._process
 
     def input(self, prompt: object = "", /) -> str:
         """Read a line as the built-in function does.
@@ -45,6 +57,8 @@ class Console:
             EOFError: At Ctrl-D on an empty line.
             KeyboardInterrupt: At Ctrl-C.
         """
+        if not self.answers:
+            return self._before[0](prompt)
         sys.audit("builtins.input", prompt)
         line = self._ask(self._read(str(prompt), False))
         sys.audit("builtins.input/result", line)
@@ -52,6 +66,8 @@ class Console:
 
     def getpass(self, prompt: str = "Password: ", stream: object = None, **options: Any) -> str:
         """Read a line that is not shown, as ``getpass.getpass`` does."""
+        if not self.answers:
+            return self._before[1](prompt)
         return self._ask(self._read(prompt, True))
 
     def page(self, text: str, title: str = "") -> None:
@@ -88,7 +104,8 @@ class ConsoleInput(io.TextIOBase):
 
     def readline(self, size: int = -1, /) -> str:  # type: ignore[override]
         """Read a line."""
-        return self._console.readline()
+        line: str = self._console.readline() if self._console.answers else self._real.readline(size)
+        return line
 
     def read(self, size: int | None = -1, /) -> str:
         """Read all lines until Ctrl-D."""
@@ -115,19 +132,23 @@ class ConsoleInput(io.TextIOBase):
 @contextlib.contextmanager
 def install(console: Console) -> Iterator[None]:
     """Let this process read through the console."""
-    import getpass
-
     before = builtins.input, builtins.help, getpass.getpass, sys.stdin
     # From Python 3.15 on pdb reads keys by itself, unless this module, which tells that it could, is not to be had.
+    pdb_reads = "_pyrepl.main" not in sys.modules
     sys.modules.setdefault("_pyrepl.main", None)  # type: ignore[arg-type]
     builtins.input = console.input
-    builtins.help = _Help(console)  # type: ignore[assignment]
+    helper = _Help(console)
+    builtins.help = helper  # type: ignore[assignment]
     getpass.getpass = console.getpass
     sys.stdin = ConsoleInput(console, sys.stdin)
     try:
         yield
     finally:
+        console.closed = True
         builtins.input, builtins.help, getpass.getpass, sys.stdin = before
+        helper.restore_pager()
+        if pdb_reads:
+            sys.modules.pop("_pyrepl.main", None)
 
 
 class _Help:
@@ -135,6 +156,12 @@ class _Help:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._pager: Any = None
+
+    def restore_pager(self) -> None:
+        """Undo what calling it has done to pydoc."""
+        if self._pager is not None:
+            sys.modules["pydoc"].pager = self._pager  # type: ignore[attr-defined]
 
     def __repr__(self) -> str:
         return "Type help() for interactive help, or help(object) for help about object."
@@ -142,5 +169,7 @@ class _Help:
     def __call__(self, *arguments: object, **options: Any) -> None:
         import pydoc
 
+        if self._pager is None:
+            self._pager = pydoc.pager
         pydoc.pager = self._console.page
         pydoc.help(*arguments, **options)

@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from prompt_toolkit.application import Application, run_in_terminal
@@ -49,7 +49,8 @@ _WAITING = 1.0
 _IDLE = 0.1
 # The longest that output is collected before it is written above the prompt, which then has to be drawn anew.
 _GATHER = 0.02
-
+# Seconds within which a second Ctrl-C at the prompt is meant for the program.
+_AGAIN = 1.0
 
 # What the prompt returns when it makes way for a question of the program's.
 _ASIDE = "\0aside"
@@ -101,6 +102,10 @@ class TerminalFrontend:
         self._paging = False
         # A shell command has the terminal.
         self._in_shell = False
+        # In someone's program: sends it what Ctrl-C sends, where a person may do so.
+        self.stop_program: Callable[[], None] | None = None
+        # When Ctrl-C was pressed last at the prompt.
+        self._pressed = float("-inf")
         # Ctrl-C was pressed after Enter and before the cell was submitted.
         self._interrupted_early = False
         # What is to be shown above the prompt, and whether a callback is under way that will do it.
@@ -120,22 +125,27 @@ class TerminalFrontend:
         settings.listen(self._setting_changed)
 
     @classmethod
-    def on_terminal(cls, session: Session, settings: Settings) -> "TerminalFrontend":
-        """Take over the terminal of this process."""
+    def on_terminal(cls, session: Session, settings: Settings, *, guest: bool = False) -> "TerminalFrontend":
+        """Take over the terminal of this process.
+
+        As a ``guest`` of someone's program it leaves signals alone: Ctrl-C and Ctrl-Z are keys like others.
+        """
         from prompt_toolkit.output.vt100 import Vt100_Output
 
         from aiorepl.terminal.files import history_file
-        from aiorepl.terminal.keyboard import Keyboard
+        from aiorepl.terminal.keyboard import GuestKeyboard, Keyboard, without_signals
 
         history = HistoryFile(history_file(), settings.integer("history_size"))
-        input = Keyboard(sys.stdin)
-        screen = Screen()
+        input = GuestKeyboard(sys.stdin) if guest else Keyboard(sys.stdin)
+        screen = Screen(without_signals if guest else None)
         output = Vt100_Output.from_pty(screen.file, term=os.environ.get("TERM"))
         depth = ColorDepth.from_env() or output.get_default_color_depth()
         ascii = "utf" not in (screen.file.encoding or "").lower()
         frontend = cls(session, settings, history, input=input, output=output, screen=screen, depth=depth, ascii=ascii)
         input.on_raw = frontend._show_foretaste
         frontend._owned.callback(screen.close)
+        if isinstance(input, GuestKeyboard):
+            frontend._owned.enter_context(input.watch(interrupt=frontend.interrupt, suspend=frontend.suspend))
         frontend._owned.callback(watch(frontend.lend_screen))
         frontend._owned.enter_context(install(Console(read=frontend.read_line, page=frontend.page)))
         if settings.flag("title"):
@@ -156,7 +166,7 @@ class TerminalFrontend:
                 self.show(Notice(problem, "error"))
             text = await self._read()
             if text is None:
-                self.left = Leave(0)
+                self.left = self.left or Leave(0)
             elif text.strip():
                 typed = classify(text)
                 self._in_shell = isinstance(typed, Shell) and not typed.background
@@ -226,6 +236,23 @@ class TerminalFrontend:
         else:
             self._stop()
 
+    @property
+    def runs_cell(self) -> bool:
+        """Tell whether a submission is in the foreground."""
+        return self._running
+
+    def leave(self) -> None:
+        """Take no further cells; what is being typed vanishes, a question is answered by the end of input."""
+        self.left = self.left or Leave(0)
+        app = self._app
+        if app is None or not app.is_running or app.is_done:
+            return
+        app.erase_when_done = True
+        if app is self._prompt.app:
+            app.exit(result=_ASIDE)
+        else:
+            app.exit(exception=EOFError())
+
     def close(self) -> None:
         """Give the terminal back."""
         self._owned.close()
@@ -273,7 +300,7 @@ class TerminalFrontend:
 
     async def _read(self) -> str | None:
         """Read a cell; None at the end of input."""
-        while True:
+        while self.left is None:
             await self._answered.wait()
             buffer = self._prompt.default_buffer
             try:
@@ -285,7 +312,7 @@ class TerminalFrontend:
                 return None
             except KeyboardInterrupt:
                 self._next = Document()
-                self._print(self._drawing.paint("KeyboardInterrupt", "dim") + "\n")
+                self._print(self._drawing.paint(self._interrupted(), "dim") + "\n")
                 continue
             finally:
                 self._prompt.app.erase_when_done = False
@@ -293,6 +320,19 @@ class TerminalFrontend:
                 self._next = Document()
                 return text
             self._next = buffer.document
+        return None
+
+    def _interrupted(self) -> str:
+        """Ctrl-C was pressed at the prompt; return what is said about that."""
+        if self.stop_program is None:
+            return "KeyboardInterrupt"
+        now = self._loop.time()
+        again, self._pressed = now - self._pressed < _AGAIN, now
+        if not again:
+            return "KeyboardInterrupt; Ctrl-C again at once goes to the program"
+        self._pressed = float("-inf")
+        self.stop_program()
+        return "Ctrl-C was sent to the program"
 
     async def _run(self, app: Application[str], asked: Any) -> str:
         """Give the terminal to an application until it is done; what is printed meanwhile goes above it."""

@@ -1,4 +1,4 @@
-"""The terminal's keys, with Ctrl-C and Ctrl-Z as signals at all times.
+"""The terminal's keys, with Ctrl-C and Ctrl-Z known at all times, be it as signals or as keys.
 
 prompt_toolkit takes them as keys while it reads. One that is pressed between Enter and the first step of the cell would
 then be neither: a character that waits for the next prompt.
@@ -7,12 +7,14 @@ then be neither: a character that waits for the next prompt.
 import contextlib
 import termios
 import tty
-from collections.abc import Callable
-from typing import TextIO
+from collections.abc import Callable, Iterator
+from typing import Any, TextIO
 
+from prompt_toolkit.input.typeahead import clear_typeahead, store_typeahead
 from prompt_toolkit.input.vt100 import Vt100Input, raw_mode
+from prompt_toolkit.keys import Keys
 
-__all__ = ["Keyboard"]
+__all__ = ["GuestKeyboard", "Keyboard", "without_signals"]
 
 # POSIX's _POSIX_VDISABLE, where termios does not name it.
 _NO_KEY = b"\0"
@@ -30,6 +32,63 @@ class Keyboard(Vt100Input):
     def raw_mode(self) -> contextlib.AbstractContextManager[None]:
         """Read key by key, without an echo."""
         return _RawWithSignals(self)
+
+
+class GuestKeyboard(Vt100Input):
+    """Reads the terminal of a program whose own SIGINT and SIGTSTP are not to be touched: no key makes a signal."""
+
+    def __init__(self, stdin: TextIO) -> None:
+        """Read this terminal."""
+        super().__init__(stdin)
+        self.on_raw: Callable[[], None] = lambda: None
+
+    def raw_mode(self) -> contextlib.AbstractContextManager[None]:
+        """Read key by key, without an echo."""
+        return _Raw(self)
+
+    @contextlib.contextmanager
+    def watch(self, *, interrupt: Callable[[], None], suspend: Callable[[], None]) -> Iterator[None]:
+        """While no application reads keys, tell of Ctrl-C and Ctrl-Z, and keep all others for the next application.
+
+        Used on the frontend's own loop.
+        """
+
+        def read() -> None:
+            kept = []
+            for press in self.read_keys():
+                if press.key == Keys.ControlC:
+                    interrupt()
+                elif press.key == Keys.ControlZ:
+                    suspend()
+                elif press.key != Keys.CPRResponse:
+                    kept.append(press)
+            store_typeahead(self, kept)
+
+        with self.attach(read):
+            try:
+                yield
+            finally:
+                clear_typeahead(self)
+
+
+def without_signals(modes: list[Any]) -> list[Any]:
+    """Return the modes of a terminal that gives each key at once, also Ctrl-C, and echoes none."""
+    changed = list(modes)
+    changed[tty.IFLAG] = raw_mode._patch_iflag(changed[tty.IFLAG])
+    changed[tty.LFLAG] = raw_mode._patch_lflag(changed[tty.LFLAG])
+    changed[tty.CC] = list(changed[tty.CC])
+    changed[tty.CC][termios.VMIN], changed[tty.CC][termios.VTIME] = 1, 0
+    return changed
+
+
+class _Raw(raw_mode):
+    def __init__(self, keyboard: GuestKeyboard) -> None:
+        super().__init__(keyboard.fileno())
+        self._keyboard = keyboard
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        self._keyboard.on_raw()
 
 
 class _RawWithSignals(raw_mode):

@@ -39,21 +39,22 @@ _STYLES_AT_END = re.compile(rb"(?:\x1b\[[0-9;]*m)+$")
 class Screen:
     """Owns the real terminal; ``print`` and the rest are called on the frontend's thread."""
 
-    def __init__(self) -> None:
-        """Take over descriptors 1 and 2; ``close`` gives them back."""
+    def __init__(self, cook: Callable[[list[Any]], list[Any]] | None = None) -> None:
+        """Take over descriptors 1 and 2; ``close`` gives them back.
+
+        ``cook`` makes of the terminal's modes those for the time when no application reads keys.
+        """
         _flush_standard_streams()
         self._saved = (os.dup(1), os.dup(2))
         self._real = os.dup(1)
         self._input = 0
         self.file: TextIO = os.fdopen(os.dup(self._real), "w", encoding=sys.stdout.encoding, errors="replace")
         self._original = termios.tcgetattr(self._input)
-        self._cooked = list(self._original)
-        # Keys are shown while a cell runs, as it may read them; but ^C would be written into the status line.
-        self._cooked[3] &= ~termios.ECHOCTL
+        self._cooked = (cook or _without_echoed_controls)(self._original)
         self.restore()
         self._pump_end, program_end = pty.openpty()
         self._program = os.fdopen(program_end, "wb", buffering=0)
-        self._line = _without_output_processing(program_end, self._cooked)
+        self._line = _without_output_processing(program_end, self._original if cook else self._cooked)
         self.resize()
         for descriptor in (1, 2):
             os.dup2(program_end, descriptor)
@@ -175,7 +176,10 @@ class Screen:
             termios.tcsetattr(self._input, termios.TCSADRAIN, self._cooked)
 
     def close(self) -> None:
-        """Show what is left and give the descriptors back."""
+        """Show what is left and give the descriptors back.
+
+        What a child writes that was started meanwhile is brought to the screen until it ends.
+        """
         if self._closed:
             return
         self.settle()
@@ -190,11 +194,21 @@ class Screen:
         _point_faulthandler_at(2)
         with contextlib.suppress(termios.error):
             termios.tcsetattr(self._input, termios.TCSADRAIN, self._original)
+        # The pump now reads until no child has this end open, and ends.
+        self._program.close()
 
     def _pump(self) -> None:
         """Bring what the process prints to the screen."""
+        self._pump_until_closed()
+        with self._lock:
+            for descriptor in (self._pump_end, *self._saved, self._real):
+                os.close(descriptor)
+            self._real = -1
+            self.file.close()
+
+    def _pump_until_closed(self) -> None:
         carried = b""
-        while not self._closed:
+        while True:
             try:
                 data = os.read(self._pump_end, _CHUNK)
             except OSError as error:
@@ -230,7 +244,8 @@ class Screen:
         if not data:
             return
         self._erase_status()
-        self._mirror_modes()
+        if not self._closed:
+            self._mirror_modes()
         view = memoryview(data)
         while view:
             try:
@@ -265,6 +280,13 @@ class Screen:
                 modes = termios.tcgetattr(self._input)
                 modes[0], modes[3] = line[0], line[3]
                 termios.tcsetattr(self._input, termios.TCSADRAIN, modes)
+
+
+def _without_echoed_controls(modes: list[Any]) -> list[Any]:
+    """Keys are shown while a cell runs, as it may read them; but ^C would be written into the status line."""
+    changed = list(modes)
+    changed[3] &= ~termios.ECHOCTL
+    return changed
 
 
 def _without_output_processing(descriptor: int, cooked: list[Any]) -> list[Any]:

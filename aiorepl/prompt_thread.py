@@ -1,0 +1,167 @@
+"""A prompt inside a program: a thread with a private loop, and the terminal for as long as the prompt is there."""
+
+import asyncio
+import concurrent.futures
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from aiorepl.interpret.interpreter import Represent
+from aiorepl.interpret.private_loop import private_loop
+from aiorepl.interpret.source import silence_checks, speak_up
+from aiorepl.model import Event, Notice
+from aiorepl.session.local import LocalSession
+from aiorepl.settings import Settings
+
+__all__ = ["PromptThread", "no_terminal"]
+
+MakeSession = Callable[[Settings, Represent], LocalSession]
+
+# The one that has the terminal, or had it last; changed under the lock.
+_latest: "PromptThread | None" = None
+_lock = threading.Lock()
+
+
+def no_terminal() -> str:
+    """Say why there can be no prompt here, or return an empty text."""
+    for stream, name in ((sys.stdin, "input"), (sys.stdout, "output")):
+        if not _is_terminal(stream):
+            return f"the standard {name} is not a terminal"
+    if os.environ.get("TERM") in (None, "dumb"):
+        return "a terminal of this kind (TERM) can do nothing"
+    try:
+        in_background = os.tcgetpgrp(0) != os.getpgrp()
+    except OSError:
+        return "the process has no controlling terminal"
+    if in_background:
+        return "the program is in the background of its terminal"
+    console = sys.modules.get("aiorepl.terminal.console")
+    has_prompt = console is not None and isinstance(sys.stdin, console.ConsoleInput)
+    return "a prompt has the terminal already" if has_prompt else ""
+
+
+class PromptThread:
+    """The prompt of one session; any thread but its own may call its methods.
+
+    It takes the program's descriptors 1 and 2, its ``sys.stdin``, ``input`` and ``help``, and the terminal's modes,
+    and gives them back when it ends. Signals it leaves alone.
+    """
+
+    def __init__(
+        self,
+        make_session: MakeSession,
+        *,
+        first: Sequence[Event] = (),
+        settings: Mapping[str, str] | None = None,
+        stop_program: Callable[[], None] | None = None,
+        stays: bool = False,
+    ) -> None:
+        """Prepare one that has not begun.
+
+        Args:
+            make_session: Called on the prompt's thread with the settings in force and with what represents values.
+            first: What is shown before the first prompt.
+            settings: Those that overrule the settings file.
+            stop_program: Sends the program what Ctrl-C sends; None where a person may not do so.
+            stays: It is there for as long as the program runs, so that nobody else need wait for the terminal.
+        """
+        self.stays = stays
+        self._make_session = make_session
+        self._first = first
+        self._settings = dict(settings or {})
+        self._stop_program = stop_program
+        self._asked_to_leave: concurrent.futures.Future[None] = concurrent.futures.Future()
+        # Resolved with the session when all output goes above the prompt, or with what kept the prompt from coming.
+        self.ready: concurrent.futures.Future[LocalSession] = concurrent.futures.Future()
+        # Resolved when everything has been given back.
+        self.ended: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+    def claim(self) -> "PromptThread | None":
+        """Get the terminal, or return the prompt that has it: its end is to be awaited before another try."""
+        global _latest
+        with _lock:
+            if _latest is not None and not _latest.ended.done():
+                return _latest
+            _latest = self
+            return None
+
+    def start(self) -> None:
+        """Begin, in a thread of its own, once the terminal has been claimed."""
+        threading.Thread(target=self._run, name="aiorepl-prompt", daemon=True).start()
+
+    def give_up(self) -> None:
+        """Leave the terminal, which was claimed, to others: the prompt does not begin."""
+        self._end()
+
+    def leave(self) -> None:
+        """End the prompt, whatever it is doing; returns at once."""
+        if not self._asked_to_leave.done():
+            self._asked_to_leave.set_result(None)
+
+    def _end(self) -> None:
+        global _latest
+        with _lock:
+            if _latest is self:
+                _latest = None
+        self.ended.set_result(None)
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=private_loop, debug=False) as runner:
+                runner.run(self._converse())
+        except BaseException as error:
+            if self.ready.done():
+                raise
+            self.ready.set_exception(error)
+        finally:
+            self._end()
+
+    async def _converse(self) -> None:
+        # Loaded here, while the program goes on.
+        from aiorepl.terminal.files import read_settings
+        from aiorepl.terminal.frontend import TerminalFrontend
+        from aiorepl.terminal.results import bounded
+
+        settings = Settings()
+        problems = read_settings(settings)
+        for name, value in self._settings.items():
+            settings.set(name, value)
+        silence_checks()
+        session = self._make_session(settings, bounded(settings))
+        frontend = TerminalFrontend.on_terminal(session, settings, guest=True)
+        frontend.stop_program = self._stop_program
+        session.past_entries = frontend.past_entries
+        try:
+            await session.open()
+            announcements = asyncio.create_task(frontend.show_announcements())
+            self.ready.set_result(session)
+            for event in (*self._first, *(Notice(problem, "error") for problem in problems)):
+                frontend.show(event)
+            await self._until_left(frontend)
+            await session.aclose()
+            await announcements
+        finally:
+            frontend.close()
+            speak_up()
+
+    async def _until_left(self, frontend: Any) -> None:
+        """Take cells until a person leaves, or somebody asks the prompt to."""
+        asked = asyncio.wrap_future(self._asked_to_leave)
+        conversation = asyncio.create_task(frontend.converse())
+        await asyncio.wait({asked, conversation}, return_when=asyncio.FIRST_COMPLETED)
+        if not conversation.done():
+            frontend.leave()
+            if frontend.runs_cell:
+                conversation.cancel()
+        await asyncio.wait({conversation})
+        if not conversation.cancelled():
+            conversation.result()
+
+
+def _is_terminal(stream: Any) -> bool:
+    try:
+        return stream is not None and bool(stream.isatty())
+    except (OSError, ValueError):
+        return False
