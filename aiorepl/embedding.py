@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Coroutine, Generator
 from functools import partial
+from traceback import walk_tb
 from types import FrameType, TracebackType
 from typing import Any, Literal
 
@@ -99,10 +100,10 @@ class _Left:
 
 
 def _stay_at(error: Exception, traceback: TracebackType) -> Coroutine[Any, Any, None]:
-    frame = _failing_frame(traceback)
+    frame, line = _failing_frame(traceback)
     names = ProgramNamespace.of_frame(frame)
     names["_exc"] = error
-    place = _place(frame)
+    place = _place(frame, line)
     about = Notice(f"aiorepl where this was raised, in {place}; {_HOW_TO_LEAVE}")
     return _stay(names, f"aiorepl.post_mortem() in {place}", (describe(error), about))
 
@@ -162,22 +163,20 @@ def _run_in_thread(stay: Coroutine[Any, Any, None]) -> None:
     thread.join()
 
 
-def _failing_frame(traceback: TracebackType) -> FrameType:
-    """The innermost frame that is neither Python's own nor ours, or else the innermost."""
-    frames = [traceback.tb_frame]
-    while (following := traceback.tb_next) is not None:
-        traceback = following
-        frames.append(traceback.tb_frame)
-    theirs = [f for f in frames if not (in_library(f.f_code.co_filename) or own_frame(f.f_code.co_filename))]
+def _failing_frame(traceback: TracebackType) -> tuple[FrameType, int]:
+    """The innermost frame that is neither Python's own nor ours, or else the innermost, and its line."""
+    frames = list(walk_tb(traceback))
+    files = [frame.f_code.co_filename for frame, _ in frames]
+    theirs = [one for one, file in zip(frames, files, strict=True) if not (in_library(file) or own_frame(file))]
     return (theirs or frames)[-1]
 
 
-def _place(frame: FrameType) -> str:
+def _place(frame: FrameType, line: int | None = None) -> str:
     code = frame.f_code
     file = code.co_filename
     with contextlib.suppress(OSError):
         file = file.removeprefix(os.getcwd() + os.sep)
-    return f"{code.co_qualname} ({file}, line {frame.f_lineno})"
+    return f"{code.co_qualname} ({file}, line {line or frame.f_lineno})"
 
 
 def _say(text: str) -> None:

@@ -38,6 +38,11 @@ class Completer:
         self._warmed = False
         self._files = AbandonableThread("aiorepl-files", patience=5.0)
 
+    def close(self) -> None:
+        """Let the threads end."""
+        self._jedi.close()
+        self._files.close()
+
     def warm(self) -> None:
         """Let jedi get ready in its thread, once."""
         if not self._warmed:

@@ -69,6 +69,16 @@ class AbandonableThread:
         self._busy_since: float | None = None
         self._abandoned = False
 
+    def close(self) -> None:
+        """Let the thread end when it has made the call that it makes now; for good."""
+        with self._changed:
+            self._thread, self._spares = None, -1
+            waiting = list(self._waiting.values())
+            self._waiting.clear()
+            self._changed.notify()
+        for request in waiting:
+            request.drop()
+
     def submit(self, call: Callable[[], object]) -> None:
         """Make the call when the thread is free, and let nobody know how it ends."""
         self._put("", _Request(call))
@@ -124,6 +134,8 @@ class AbandonableThread:
             self._on_abandon()
         while (request := self._next(me)) is not None:
             request.run()
+            # Nothing that it knew of is kept until the next one comes.
+            del request
 
     def _next(self, me: threading.Thread) -> _Request[Any] | None:
         """Wait for a request, the oldest first; None when this thread was left behind meanwhile."""
@@ -133,6 +145,8 @@ class AbandonableThread:
             self._busy_since = None
             while not self._waiting:
                 self._changed.wait()
+                if self._thread is not me:
+                    return None
             request = self._waiting.pop(next(iter(self._waiting)))
             self._busy_since = time.monotonic()
             return request

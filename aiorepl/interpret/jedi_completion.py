@@ -33,6 +33,10 @@ class JediTier:
         self._missing = False
         self._thread = AbandonableThread("aiorepl-jedi", patience=patience, on_abandon=_clear_caches)
 
+    def close(self) -> None:
+        """Let the thread end."""
+        self._thread.close()
+
     def warm(self) -> None:
         """Import jedi and let it read what most sessions need, while nobody waits."""
         import asyncio

@@ -248,6 +248,9 @@ class LocalSession:
         self._feed.tick()
         self._feed.close()
         self._listening = False
+        with self._loading:
+            if self._completer is not None:
+                self._completer.close()
         # After what has just been told, which takes the same way.
         self._frontend.call_soon(self._announcements.put_nowait, None)
 

@@ -35,6 +35,7 @@ from aiorepl.terminal.console import Console, Interrupted, install
 from aiorepl.terminal.drawing import Drawing
 from aiorepl.terminal.editing import bindings, prefix_search, processors
 from aiorepl.terminal.history import HistoryFile, SuggestFromHistory
+from aiorepl.terminal.keyboard import GuestKeyboard
 from aiorepl.terminal.lexer import SourceLexer
 from aiorepl.terminal.screen import Screen
 from aiorepl.terminal.theme import style
@@ -133,7 +134,7 @@ class TerminalFrontend:
         from prompt_toolkit.output.vt100 import Vt100_Output
 
         from aiorepl.terminal.files import history_file
-        from aiorepl.terminal.keyboard import GuestKeyboard, Keyboard, without_signals
+        from aiorepl.terminal.keyboard import Keyboard, without_signals
 
         history = HistoryFile(history_file(), settings.integer("history_size"))
         input = GuestKeyboard(sys.stdin) if guest else Keyboard(sys.stdin)
@@ -176,6 +177,8 @@ class TerminalFrontend:
 
     async def submit(self, events: AsyncIterator[Event]) -> Outcome:
         """Show the events of a submission; return how it ended."""
+        if isinstance(self._input, GuestKeyboard):
+            self._input.sift()
         self._running = True
         if self._screen is not None:
             self._screen.resize()
@@ -291,10 +294,12 @@ class TerminalFrontend:
             self._paging = True
             try:
                 real = self._screen.file.fileno()
-                pager = await asyncio.create_subprocess_exec(
-                    *command, stdin=asyncio.subprocess.PIPE, stdout=real, stderr=real
-                )
-                await pager.communicate(text.encode())
+                # The pager reads the keys.
+                with self._input.detach():
+                    pager = await asyncio.create_subprocess_exec(
+                        *command, stdin=asyncio.subprocess.PIPE, stdout=real, stderr=real
+                    )
+                    await pager.communicate(text.encode())
             finally:
                 self._paging = False
 

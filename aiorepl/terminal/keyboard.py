@@ -7,11 +7,12 @@ then be neither: a character that waits for the next prompt.
 import contextlib
 import termios
 import tty
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TextIO
 
-from prompt_toolkit.input.typeahead import clear_typeahead, store_typeahead
+from prompt_toolkit.input.typeahead import clear_typeahead, get_typeahead, store_typeahead
 from prompt_toolkit.input.vt100 import Vt100Input, raw_mode
+from prompt_toolkit.key_binding.key_processor import KeyPress
 from prompt_toolkit.keys import Keys
 
 __all__ = ["GuestKeyboard", "Keyboard", "without_signals"]
@@ -41,6 +42,7 @@ class GuestKeyboard(Vt100Input):
         """Read this terminal."""
         super().__init__(stdin)
         self.on_raw: Callable[[], None] = lambda: None
+        self._told: dict[str, Callable[[], None]] = {}
 
     def raw_mode(self) -> contextlib.AbstractContextManager[None]:
         """Read key by key, without an echo."""
@@ -52,23 +54,23 @@ class GuestKeyboard(Vt100Input):
 
         Used on the frontend's own loop.
         """
-
-        def read() -> None:
-            kept = []
-            for press in self.read_keys():
-                if press.key == Keys.ControlC:
-                    interrupt()
-                elif press.key == Keys.ControlZ:
-                    suspend()
-                elif press.key != Keys.CPRResponse:
-                    kept.append(press)
-            store_typeahead(self, kept)
-
-        with self.attach(read):
+        self._told = {Keys.ControlC: interrupt, Keys.ControlZ: suspend}
+        with self.attach(lambda: self._sift(self.read_keys())):
             try:
                 yield
             finally:
                 clear_typeahead(self)
+
+    def sift(self) -> None:
+        """Tell of Ctrl-C and Ctrl-Z among the keys that an application has left unread when it ended."""
+        self._sift(get_typeahead(self))
+
+    def _sift(self, presses: Sequence[KeyPress]) -> None:
+        kept = [press for press in presses if press.key not in (*self._told, Keys.CPRResponse)]
+        store_typeahead(self, kept)
+        for press in presses:
+            if press.key in self._told:
+                self._told[press.key]()
 
 
 def without_signals(modes: list[Any]) -> list[Any]:

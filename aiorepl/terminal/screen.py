@@ -29,6 +29,8 @@ _PAUSE = 0.0005
 _BACKLOG = 1 << 24
 # Seconds that are waited for what was printed to arrive; it always does, unless the pump has to wait itself.
 _SETTLE = 1.0
+# Seconds that are waited for the pump to end; as long as a child can write, it does not.
+_LAST = 0.1
 # An application program command, which no terminal shows: tells that all that was written before it has arrived.
 _MARK_BEGIN = b"\x1b_aiorepl-"
 _MARK = b"\x1b_aiorepl-%d\x1b\\"
@@ -196,6 +198,7 @@ class Screen:
             termios.tcsetattr(self._input, termios.TCSADRAIN, self._original)
         # The pump now reads until no child has this end open, and ends.
         self._program.close()
+        self._thread.join(_LAST)
 
     def _pump(self) -> None:
         """Bring what the process prints to the screen."""
