@@ -16,7 +16,7 @@ from typing import Any, Literal
 from aiorepl.errors import AioreplError
 from aiorepl.interpret.app_host import AppHost
 from aiorepl.interpret.interpreter import Interpreter, Represent
-from aiorepl.interpret.main_module import Leaver
+from aiorepl.interpret.main_module import lend_usual
 from aiorepl.interpret.program_namespace import ProgramNamespace
 from aiorepl.introspect.failures import describe, in_library, own_frame
 from aiorepl.model import Event, Notice
@@ -110,8 +110,7 @@ def _stay_at(error: Exception, traceback: TracebackType) -> Coroutine[Any, Any, 
 
 async def _stay(names: ProgramNamespace, what: str, first: tuple[Event, ...]) -> None:
     """Have a prompt until it is left; cells run on the loop that is running now, in the caller's context."""
-    for name in ("exit", "quit"):
-        names.lend(name, Leaver(name))
+    lend_usual(names)
     session = partial(_session, names, contextvars.copy_context(), asyncio.get_running_loop())
     prompt = PromptThread(session, first=first)
     while (other := prompt.claim()) is not None and not other.stays:

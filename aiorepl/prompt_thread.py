@@ -5,13 +5,13 @@ import concurrent.futures
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from aiorepl.interpret.interpreter import Represent
 from aiorepl.interpret.private_loop import private_loop
 from aiorepl.interpret.source import silence_checks, speak_up
-from aiorepl.model import Event, Notice
+from aiorepl.model import Event, Leave, Notice
 from aiorepl.session.local import LocalSession
 from aiorepl.settings import Settings
 
@@ -55,8 +55,7 @@ class PromptThread:
         *,
         first: Sequence[Event] = (),
         settings: Mapping[str, str] | None = None,
-        stop_program: Callable[[], None] | None = None,
-        stays: bool = False,
+        attend: Callable[[Any], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         """Prepare one that has not begun.
 
@@ -64,14 +63,16 @@ class PromptThread:
             make_session: Called on the prompt's thread with the settings in force and with what represents values.
             first: What is shown before the first prompt.
             settings: Those that overrule the settings file.
-            stop_program: Sends the program what Ctrl-C sends; None where a person may not do so.
-            stays: It is there for as long as the program runs, so that nobody else need wait for the terminal.
+            attend: The prompt is there for as long as the program runs, so that nobody else need wait for the terminal,
+                and has the program's standard input too. This runs on its loop meanwhile, and is given the frontend.
         """
-        self.stays = stays
+        self.stays = attend is not None
         self._make_session = make_session
         self._first = first
         self._settings = dict(settings or {})
-        self._stop_program = stop_program
+        self._attend = attend
+        # How a person left; None before, and if the prompt was asked to end.
+        self.left: Leave | None = None
         self._asked_to_leave: concurrent.futures.Future[None] = concurrent.futures.Future()
         # Resolved with the session when all output goes above the prompt, or with what kept the prompt from coming.
         self.ready: concurrent.futures.Future[LocalSession] = concurrent.futures.Future()
@@ -130,16 +131,19 @@ class PromptThread:
             settings.set(name, value)
         silence_checks()
         session = self._make_session(settings, bounded(settings))
-        frontend = TerminalFrontend.on_terminal(session, settings, guest=True)
-        frontend.stop_program = self._stop_program
+        frontend = TerminalFrontend.on_terminal(session, settings, guest=True, takes_input=self.stays)
         session.past_entries = frontend.past_entries
         try:
             await session.open()
             announcements = asyncio.create_task(frontend.show_announcements())
+            attending = None if self._attend is None else asyncio.create_task(self._attend(frontend))
             self.ready.set_result(session)
             for event in (*self._first, *(Notice(problem, "error") for problem in problems)):
                 frontend.show(event)
             await self._until_left(frontend)
+            if attending is not None:
+                attending.cancel()
+                await asyncio.wait({attending})
             await session.aclose()
             await announcements
         finally:
@@ -155,6 +159,8 @@ class PromptThread:
             frontend.leave()
             if frontend.runs_cell:
                 conversation.cancel()
+        else:
+            self.left = frontend.left
         await asyncio.wait({conversation})
         if not conversation.cancelled():
             conversation.result()

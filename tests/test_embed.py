@@ -176,7 +176,7 @@ def test_one_prompt_after_the_other(tmp_path: Path) -> None:
         person.sees("^only the prompt$")
         person.sees("^second goes on with second$")
         person.waits_for_prompt()
-        assert person.runs("dir()") == ["['exit', 'quit', 'repl', 'timeout']"]
+        assert person.runs("dir()") == ["['asyncio', 'exit', 'quit', 'repl', 'timeout']"]
         person.enters("timeout.reschedule(0); await timeout._task.get_loop().create_future()")
         person.sees("^taken away$")
         person.waits_for_prompt()

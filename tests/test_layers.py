@@ -29,7 +29,7 @@ ORDER = (
     ("api",),
     ("terminal", "pytest_plugin"),
     ("prompt_thread",),
-    ("embedding", "options", "programs"),
+    ("companion", "embedding", "options", "programs"),
     ("application", "main_program"),
     ("beside",),
     ("subcommands",),

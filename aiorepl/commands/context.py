@@ -1,5 +1,6 @@
 """What a command may use of the session that it was typed into."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from aiorepl.alerts.watcher import Watcher
     from aiorepl.introspect.inspector import Inspector
 
-__all__ = ["Context", "Entry", "Evaluation", "Feed", "Job", "Jobs", "Undo"]
+__all__ = ["Context", "Entry", "Evaluation", "Feed", "Job", "Jobs", "Program", "Undo"]
 
 T = TypeVar("T")
 
@@ -71,6 +72,19 @@ class Jobs(Protocol):
         """
 
 
+class Program(Protocol):
+    """The program that a prompt stands beside; used on the session's own thread."""
+
+    def stop(self) -> None:
+        """Send it what Ctrl-C sends to a program that has the terminal."""
+
+    def type_line(self, text: str) -> None:
+        """Give it a line on its standard input, or the end of that if the text is empty and without a newline."""
+
+    def choose(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Run cells on this loop of the program's from now on."""
+
+
 class Undo(Protocol):
     """What is to be done at the end of a session, as a ``contextlib.ExitStack`` takes it."""
 
@@ -92,6 +106,10 @@ class Context(Protocol):
     @property
     def jobs(self) -> Jobs:
         """The cells in the background."""
+
+    @property
+    def program(self) -> Program | None:
+        """The program that this session's prompt stands beside; None in all others."""
 
     @property
     def entries(self) -> Sequence[Entry]:

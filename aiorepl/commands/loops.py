@@ -46,14 +46,17 @@ async def loop(context: Context) -> LoopDetails:
 def loops(context: Context, number: LoopNumber | None = None) -> LoopList:
     """List the loops of the process, or choose one to look at.
 
-    Cells go on running where they did.
+    Cells go on running where they did; beside a program (aiorepl run) they follow.
 
     Args:
         number: The loop to look at from now on.
     """
     running = found.loops(context.inspector.loop)
     if number is not None:
-        context.inspector.choose(_numbered(running, number))
+        chosen = _numbered(running, number)
+        context.inspector.choose(chosen)
+        if context.program is not None:
+            context.program.choose(chosen)
     infos = tuple(_counted(found.loop_info(one), one) for one in running)
     return LoopList(infos, found.number_of(context.inspector.loop))
 

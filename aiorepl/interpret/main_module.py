@@ -5,7 +5,9 @@ import builtins
 import sys
 from types import ModuleType
 
-__all__ = ["Leaver", "install_leavers", "make_main"]
+from aiorepl.interpret.program_namespace import ProgramNamespace
+
+__all__ = ["Leaver", "install_leavers", "lend_usual", "make_main"]
 
 
 class Leaver:
@@ -39,6 +41,13 @@ def make_main() -> ModuleType:
     module.__dict__.update(__builtins__=builtins, __annotations__={}, asyncio=asyncio)
     sys.modules["__main__"] = module
     return module
+
+
+def lend_usual(namespace: ProgramNamespace) -> None:
+    """Let the cells of a session in a program have what they have at a prompt of their own, for as long as it lasts."""
+    for name in ("exit", "quit"):
+        namespace.lend(name, Leaver(name))
+    namespace.lend("asyncio", asyncio)
 
 
 def install_leavers() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from aiorepl.alerts.values import Rules
 from aiorepl.alerts.watcher import Watcher, shared
-from aiorepl.commands.context import Entry, Evaluation, Feed
+from aiorepl.commands.context import Entry, Evaluation, Feed, Program
 from aiorepl.commands.from_python import Repl
 from aiorepl.errors import CommandError
 from aiorepl.interpret.daemon import in_thread
@@ -18,7 +18,7 @@ from aiorepl.interpret.host import Host, HostFactory
 from aiorepl.interpret.interpreter import Ending, Execution, Interpreter, last_failure, restore_last_failure
 from aiorepl.interpret.interrupt import raise_in
 from aiorepl.interpret.program_namespace import ProgramNamespace
-from aiorepl.interpret.source import Cell, Command, Help, Python, Shell, classify
+from aiorepl.interpret.source import Cell, Command, Help, Python, Shell, Typed, classify
 from aiorepl.introspect.book import BOOK
 from aiorepl.introspect.failures import describe
 from aiorepl.model import (
@@ -98,6 +98,9 @@ class LocalSession:
         self.past_entries = past_entries
         # On an app's loop: the cells in the background go on when the session ends.
         self.keeps_jobs = False
+        # The program that the prompt stands beside, and what looks for its loop before anything is run.
+        self.program: Program | None = None
+        self.before: Callable[[Typed], None] = lambda typed: None
         self.entries: list[Entry] = []
         self.undo = UndoStack(self._not_undone)
         self._feeds = Feeds(self._tell)
@@ -127,9 +130,12 @@ class LocalSession:
         self._listening = True
         self.host: Host = make_host(self._listener)
         interpreter.host = self.host
+        # Where cells have run: an owned loop is to be ended, wherever they run in the end.
+        self._hosts = [self.host]
+        self._in_program = isinstance(self.namespace, ProgramNamespace) or not self.host.owned
         rules = rules_of(settings)
         # The alerts of an app are there before this session, and after it.
-        self.alerts = Watcher(rules if watched else _BARE, quiet=True) if self.host.owned else shared()
+        self.alerts = Watcher(rules if watched else _BARE, quiet=True) if not self._in_program else shared()
         self._feed = AlertFeed(self.alerts, lambda: self.host, self._tell)
         self.initial_names: Mapping[str, object] = {}
         if isinstance(self.namespace, ProgramNamespace):
@@ -146,8 +152,9 @@ class LocalSession:
         self._frontend = asyncio.get_running_loop()
         self._announcements = asyncio.Queue()
         self._last_failure = last_failure()
-        if not self.host.owned:
+        if self._in_program:
             self.undo.callback(self.alerts.set_rules, self.alerts.rules)
+        if not self.host.owned:
             self.alerts.watch(self.host.loop)
         if not self._in_main_thread:
             self.host.start()
@@ -232,19 +239,20 @@ class LocalSession:
         timeout = self.settings.seconds("exit_timeout")
         self.undo.close()
         await self.jobs.aclose()
-        if not self.host.owned:
+        if self._in_program:
             await self._end_cells(timeout)
             restore_last_failure(self._last_failure)
-        self.host.close(timeout=timeout)
+        for host in self._hosts:
+            host.close(timeout=timeout)
         # Tasks, generators and threads each get the time; a blocked loop gets no more than that.
         limit = 3 * timeout + 1 if self._overdue < _BLOCKED else timeout
-        ended = asyncio.wrap_future(self.host.ended)
-        if not (await asyncio.wait({ended}, timeout=limit))[0]:
+        ended = [asyncio.wrap_future(host.ended) for host in self._hosts]
+        if (await asyncio.wait(ended, timeout=limit))[1]:
             self._tell(Notice("the loop is blocked and was left as it is", "alert"))
         if self._housekeeping is not None:
             self._housekeeping.cancel()
         # The last alerts are told meanwhile; its thread may be looking at the loop.
-        await in_thread(lambda: self.alerts.unwatch(self.host.loop))
+        await in_thread(self._unwatch)
         self._feed.tick()
         self._feed.close()
         self._listening = False
@@ -337,6 +345,7 @@ class LocalSession:
 
     async def _dispatch(self, text: str, filename: str, show: bool) -> None:
         typed = classify(text)
+        self.before(typed)
         if isinstance(typed, Python) and typed.background:
             cell = self._compile(typed.text)
             if cell is not None:
@@ -438,11 +447,31 @@ class LocalSession:
         for execution in running.values():
             execution.interrupted = True
             self._interrupts.reach(execution)
-        if ended and self.host.loop.is_running():
+        if any(execution.loop.is_running() for execution in running.values()):
             await asyncio.wait(ended, timeout=timeout)
         refused = sorted(execution.number for done, execution in running.items() if not done.done())
         if refused:
             self._tell(Notice(f"did not end in time: {', '.join(f'cell {number}' for number in refused)}", "alert"))
+
+    def move(self, host: Host) -> None:
+        """Run cells here from now on; those that run stay where they are."""
+        before, self.host = self.host, host
+        self._interpreter.host = host
+        if not host.owned:
+            self.alerts.watch(host.loop)
+        if not before.owned:
+            # It may take its time, as the loop itself has a part in it.
+            threading.Thread(target=self.alerts.unwatch, args=(before.loop,), name="aiorepl-unwatch").start()
+        if host not in self._hosts:
+            self._hosts = [known for known in self._hosts if known.owned] + [host]
+
+    def _unwatch(self) -> None:
+        for host in self._hosts:
+            self.alerts.unwatch(host.loop)
+
+    def tell(self, event: Event) -> None:
+        """Announce an event, from any thread."""
+        self._tell(event)
 
     def _abandon(self, execution: Execution) -> bool:
         """Leave behind the loop of a cell that cannot be reached; its tasks are cancelled when its call returns."""
@@ -450,7 +479,8 @@ class LocalSession:
             return False
         old = execution.host
         if old is self.host:
-            self.host = self._interpreter.host = self._make_host(self._listener)
+            self._hosts.remove(old)
+            self.move(self._make_host(self._listener))
             self.host.start()
         old.close(timeout=self.settings.seconds("exit_timeout"))
         self.alerts.unwatch(old.loop)

@@ -105,6 +105,8 @@ class TerminalFrontend:
         self._in_shell = False
         # In someone's program: sends it what Ctrl-C sends, where a person may do so.
         self.stop_program: Callable[[], None] | None = None
+        # Somebody reads descriptor 0, and is to get what is typed once the frontend has gone.
+        self.forwards = False
         # When Ctrl-C was pressed last at the prompt.
         self._pressed = float("-inf")
         # Ctrl-C was pressed after Enter and before the cell was submitted.
@@ -126,10 +128,16 @@ class TerminalFrontend:
         settings.listen(self._setting_changed)
 
     @classmethod
-    def on_terminal(cls, session: Session, settings: Settings, *, guest: bool = False) -> "TerminalFrontend":
+    def on_terminal(
+        cls, session: Session, settings: Settings, *, guest: bool = False, takes_input: bool = False
+    ) -> "TerminalFrontend":
         """Take over the terminal of this process.
 
-        As a ``guest`` of someone's program it leaves signals alone: Ctrl-C and Ctrl-Z are keys like others.
+        Args:
+            session: Where cells go.
+            settings: Those in force.
+            guest: It is someone's program. Signals are left alone: Ctrl-C and Ctrl-Z are keys like others.
+            takes_input: What reads descriptor 0 gets what it is given by ``type_line``, and no keys.
         """
         from prompt_toolkit.output.vt100 import Vt100_Output
 
@@ -137,14 +145,15 @@ class TerminalFrontend:
         from aiorepl.terminal.keyboard import Keyboard, without_signals
 
         history = HistoryFile(history_file(), settings.integer("history_size"))
-        input = GuestKeyboard(sys.stdin) if guest else Keyboard(sys.stdin)
-        screen = Screen(without_signals if guest else None)
+        screen = Screen(without_signals if guest else None, takes_input=takes_input)
+        keys = os.fdopen(screen.input, encoding=sys.stdin.encoding, closefd=False)
+        input = GuestKeyboard(keys) if guest else Keyboard(sys.stdin)
         output = Vt100_Output.from_pty(screen.file, term=os.environ.get("TERM"))
         depth = ColorDepth.from_env() or output.get_default_color_depth()
         ascii = "utf" not in (screen.file.encoding or "").lower()
         frontend = cls(session, settings, history, input=input, output=output, screen=screen, depth=depth, ascii=ascii)
         input.on_raw = frontend._show_foretaste
-        frontend._owned.callback(screen.close)
+        frontend._owned.callback(lambda: screen.close(forward=frontend.forwards))
         if isinstance(input, GuestKeyboard):
             frontend._owned.enter_context(input.watch(interrupt=frontend.interrupt, suspend=frontend.suspend))
         frontend._owned.callback(watch(frontend.lend_screen))
@@ -282,6 +291,11 @@ class TerminalFrontend:
                 return await self._run(question.app, asked)
             except KeyboardInterrupt:
                 raise Interrupted from None
+
+    def type_line(self, text: str) -> None:
+        """Give what reads descriptor 0 a line with its end, or the end of input if it is empty."""
+        if self._screen is not None:
+            self._screen.type(text or "\x04")
 
     async def page(self, text: str) -> None:
         """Show a long text in the person's pager, or as it is if there is none."""

@@ -41,15 +41,19 @@ _STYLES_AT_END = re.compile(rb"(?:\x1b\[[0-9;]*m)+$")
 class Screen:
     """Owns the real terminal; ``print`` and the rest are called on the frontend's thread."""
 
-    def __init__(self, cook: Callable[[list[Any]], list[Any]] | None = None) -> None:
+    def __init__(self, cook: Callable[[list[Any]], list[Any]] | None = None, *, takes_input: bool = False) -> None:
         """Take over descriptors 1 and 2; ``close`` gives them back.
 
-        ``cook`` makes of the terminal's modes those for the time when no application reads keys.
+        Args:
+            cook: Makes of the terminal's modes those for the time when no application reads keys.
+            takes_input: Take over descriptor 0 too, so that nobody but the frontend gets what is typed.
         """
         _flush_standard_streams()
         self._saved = (os.dup(1), os.dup(2))
         self._real = os.dup(1)
-        self._input = 0
+        self._input = os.dup(0) if takes_input else 0
+        # The modes that a program sets on its terminal are the real one's, unless the frontend has its own for good.
+        self._mirrors = cook is None
         self.file: TextIO = os.fdopen(os.dup(self._real), "w", encoding=sys.stdout.encoding, errors="replace")
         self._original = termios.tcgetattr(self._input)
         self._cooked = (cook or _without_echoed_controls)(self._original)
@@ -58,7 +62,7 @@ class Screen:
         self._program = os.fdopen(program_end, "wb", buffering=0)
         self._line = _without_output_processing(program_end, self._original if cook else self._cooked)
         self.resize()
-        for descriptor in (1, 2):
+        for descriptor in (0, 1, 2) if takes_input else (1, 2):
             os.dup2(program_end, descriptor)
         # Guards everything below, and every write to the real terminal.
         self._lock = threading.RLock()
@@ -75,6 +79,15 @@ class Screen:
         self._thread = threading.Thread(target=self._pump, name="aiorepl-screen", daemon=True)
         self._thread.start()
         _point_faulthandler_at(self._saved[1])
+
+    @property
+    def input(self) -> int:
+        """The descriptor by which the real terminal's keys are read."""
+        return self._input
+
+    def type(self, text: str) -> None:
+        """Let those who read descriptor 0 by themselves have this as if it had been typed, if that was taken over."""
+        os.write(self._pump_end, text.encode(self.file.encoding, "backslashreplace"))
 
     def print(self, text: str) -> None:
         """Show text of the frontend's own, after everything that was printed before."""
@@ -177,10 +190,13 @@ class Screen:
         with contextlib.suppress(termios.error):
             termios.tcsetattr(self._input, termios.TCSADRAIN, self._cooked)
 
-    def close(self) -> None:
+    def close(self, *, forward: bool = False) -> None:
         """Show what is left and give the descriptors back.
 
         What a child writes that was started meanwhile is brought to the screen until it ends.
+
+        Args:
+            forward: Somebody reads descriptor 0, which was taken over, and goes on doing so: bring what is typed there.
         """
         if self._closed:
             return
@@ -196,9 +212,24 @@ class Screen:
         _point_faulthandler_at(2)
         with contextlib.suppress(termios.error):
             termios.tcsetattr(self._input, termios.TCSADRAIN, self._original)
+        if forward:
+            threading.Thread(target=self._forward, name="aiorepl-input", daemon=True).start()
+            return
+        if self._input:
+            os.dup2(self._input, 0)
+            os.close(self._input)
         # The pump now reads until no child has this end open, and ends.
         self._program.close()
         self._thread.join(_LAST)
+
+    def _forward(self) -> None:
+        """Bring what is typed to descriptor 0, line by line, as the real terminal gives it."""
+        with contextlib.suppress(OSError, termios.error):
+            modes = termios.tcgetattr(0)
+            modes[3] &= ~termios.ECHO
+            termios.tcsetattr(0, termios.TCSANOW, modes)
+            while True:
+                os.write(self._pump_end, os.read(self._input, _CHUNK) or modes[6][termios.VEOF])
 
     def _pump(self) -> None:
         """Bring what the process prints to the screen."""
@@ -247,7 +278,7 @@ class Screen:
         if not data:
             return
         self._erase_status()
-        if not self._closed:
+        if self._mirrors and not self._closed:
             self._mirror_modes()
         view = memoryview(data)
         while view:
