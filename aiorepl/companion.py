@@ -109,8 +109,8 @@ class Companion:
     def _before(self, typed: Typed) -> None:
         """Something has been typed and is about to be run."""
         self._follow()
-        own = self._session.host.owned
-        if own and not self._ended and not self._told_of_spare and isinstance(typed, Python):
+        own = self._session.host.owned and not self._ended and self._chosen is None
+        if own and not self._told_of_spare and isinstance(typed, Python):
             self._session.emit(Notice(f"{self._name} runs no loop now; this runs on one of aiorepl's own"))
         self._told_of_spare = own
         self._tell_of_stdin()
@@ -131,6 +131,7 @@ class Companion:
             return self._spare
         if chosen is not None and chosen.is_running():
             return host if host.loop is chosen else AppHost(chosen)
+        self._chosen = None
         if not host.owned and host.loop.is_running():
             return host
         found = self._loops()

@@ -437,12 +437,15 @@ class TerminalFrontend:
 
     def _flush(self) -> None:
         self._flush_due = False
+        app = self._app
+        if app is not None and app.is_running and app.is_done:
+            # It is about to take itself from the screen, or to go to a new line; then this is called again.
+            return
         text = (self._screen.take() if self._screen is not None else "") + "".join(self._above)
         self._above.clear()
         if not text:
             return
-        app = self._app
-        if app is None or not app.is_running or app.is_done:
+        if app is None or not app.is_running:
             self._output.write_raw(text)
             self._output.flush()
             return

@@ -64,6 +64,10 @@ class Screen:
         self.resize()
         for descriptor in (0, 1, 2) if takes_input else (1, 2):
             os.dup2(program_end, descriptor)
+        if takes_input:
+            # What is typed is shown where it is typed.
+            self._line[3] &= ~termios.ECHO
+            termios.tcsetattr(program_end, termios.TCSANOW, self._line)
         # Guards everything below, and every write to the real terminal.
         self._lock = threading.RLock()
         self._above: Callable[[], None] | None = None
@@ -225,11 +229,8 @@ class Screen:
     def _forward(self) -> None:
         """Bring what is typed to descriptor 0, line by line, as the real terminal gives it."""
         with contextlib.suppress(OSError, termios.error):
-            modes = termios.tcgetattr(0)
-            modes[3] &= ~termios.ECHO
-            termios.tcsetattr(0, termios.TCSANOW, modes)
             while True:
-                os.write(self._pump_end, os.read(self._input, _CHUNK) or modes[6][termios.VEOF])
+                os.write(self._pump_end, os.read(self._input, _CHUNK) or b"\x04")
 
     def _pump(self) -> None:
         """Bring what the process prints to the screen."""

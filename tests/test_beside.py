@@ -1,0 +1,212 @@
+"""A program at a real terminal with a prompt beside it: whose loop and names, whose Ctrl-C, whose input, whose end."""
+
+import os
+import signal
+import termios
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pty")
+
+from person import CONTROL_C, CONTROL_D, ENTER, Person, starts
+
+SERVICE = """\
+import asyncio, signal, sys, threading
+
+LIMIT = 10
+served = 0
+stop = None
+
+async def serve():
+    global served
+    while not stop.is_set():
+        await asyncio.sleep(0.01)
+        served += 1
+    if LIMIT == 11:
+        raise ValueError("a limit of 11")
+
+async def main():
+    global stop
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, print, "signalled")
+    await asyncio.create_task(serve(), name="server")
+
+if __name__ == "__main__":
+    print("begins", sys.argv[1:])
+    try:
+        RUN(main())
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C")
+        sys.exit(4)
+    print("ended well")
+"""
+
+
+def beside(folder: Path, source: str, *options: str, arguments: tuple[str, ...] = ()) -> Person:
+    """Run a program with a prompt beside it, and wait for the prompt."""
+    (folder / "program.py").write_text(source)
+    return starts(folder, "run", "-q", *options, "program.py", *arguments, columns=140)
+
+
+def has_its_usual_modes(person: Person) -> bool:
+    """Tell whether the terminal is as a program without a prompt finds it."""
+    modes: int = termios.tcgetattr(person._fd)[3]
+    usual = termios.ICANON | termios.ECHO | termios.ISIG
+    return modes & usual == usual
+
+
+@pytest.mark.parametrize("run", ["asyncio.run", "__import__('uvloop').run"], ids=["asyncio", "uvloop"])
+def test_cells_run_on_the_programs_loop_and_in_its_names(tmp_path: Path, run: str) -> None:
+    if "uvloop" in run:
+        pytest.importorskip("uvloop")
+    with beside(tmp_path, SERVICE.replace("RUN", run), "-i", arguments=("-x", "y")) as person:
+        person.sees(r"^begins \['-x', 'y'\]$")
+        assert person.runs("__name__, threading.current_thread().name, LIMIT") == ["('__main__', 'MainThread', 10)"]
+        assert person.runs("n = served; await asyncio.sleep(0.1); served > n") == ["True"]
+        assert [line.split()[1] for line in person.runs("%tasks")[3:]] == ["Task-1", "server"]
+        # The signals are the program's own, and so is its loop: Ctrl-C reaches the cell only.
+        os.kill(person.pid, signal.SIGUSR1)
+        person.sees("^signalled$")
+        person.enters("print('begun'); await asyncio.sleep(1000)")
+        person.sees("^begun$")
+        person.send(CONTROL_C)
+        person.waits_for_prompt()
+        assert person.last[-1] == "KeyboardInterrupt (<cell 4>, line 1)"
+        # What a cell binds is the program's, and its end is told.
+        person.enters("LIMIT += 1; stop.set()")
+        ended = person.sees(r"^program\.py ended by ValueError: a limit of 11 after \d+\.\d s; the prompt keeps its .*")
+        assert ended[0].endswith("; the prompt keeps its names, exit or Ctrl-D leaves")
+        assert person.shows(r'^Traceback \(most recent call last\):\n  File "\S+/program\.py", line \d+, in <module>$')
+        person.waits_for_prompt()
+        assert person.runs("served > n, threading.current_thread().name") == ["(True, 'aiorepl-loop')"]
+        person.enters("%quit 5")
+        assert person.ends() == 5
+
+
+@pytest.mark.parametrize("how", ["quit", "keys"])
+def test_what_stops_the_program_is_what_ctrl_c_sends(tmp_path: Path, how: str) -> None:
+    with beside(tmp_path, SERVICE.replace("RUN", "asyncio.run")) as person:
+        if how == "quit":
+            person.enters("%quit")
+        else:
+            person.types("half a line")
+            person.send(CONTROL_C)
+            person.sees("^KeyboardInterrupt; Ctrl-C again at once goes to the program$")
+            person.waits_for_prompt()
+            person.send(CONTROL_C)
+        assert person.ends() == 4
+        assert person.shows("^Ctrl-C was sent to the program$")
+        assert person.shows("^stopped by Ctrl-C$")
+        assert person.shows(r"^program\.py ended with exit status 4 after \d+\.\d s$")
+        assert has_its_usual_modes(person)
+
+
+def test_the_prompt_is_left_and_the_program_goes_on(tmp_path: Path) -> None:
+    """As if there never had been a prompt: with the terminal, its keys and its signals."""
+    source = SERVICE.replace("RUN", "asyncio.run").replace("import", "import builtins, aiorepl,", 1)
+    with beside(tmp_path, source) as person:
+        # Ctrl-C twice, but not at once.
+        for _ in range(2):
+            person.send(CONTROL_C)
+            person.sees("goes to the program$")
+            person.waits_for_prompt()
+            person.runs("import time; time.sleep(1.01)")
+        person.enters("exit()")
+        person.sees("^aiorepl: the prompt has been left and program.py goes on; Ctrl-C stops it$")
+        assert has_its_usual_modes(person)
+        person.send(CONTROL_C)
+        assert person.ends() == 4
+        assert person.shows(r"^\^Cstopped by Ctrl-C$")
+
+
+LOOPS = """\
+import asyncio, threading, time
+
+begin = threading.Event()
+begin.wait()
+
+def work(name):
+    async def wait():
+        await asyncio.Event().wait()
+    asyncio.run(wait())
+
+for name in ("first", "second"):
+    threading.Thread(target=work, args=(name,), name=name, daemon=name == "first").start()
+"""
+
+
+def test_no_loop_and_several_loops(tmp_path: Path) -> None:
+    """Cells find the program's loop when it comes, and a person chooses among several."""
+    thread = "threading.current_thread().name"
+    with beside(tmp_path, LOOPS) as person:
+        assert person.runs(f"await asyncio.sleep(0, {thread})") == [
+            "program.py runs no loop now; this runs on one of aiorepl's own",
+            "'aiorepl-loop'",
+        ]
+        assert person.runs(thread) == ["'aiorepl-loop'"]
+        person.runs("begin.set(); time.sleep(0.1)")
+        assert person.runs(thread) == ["'first'"]
+        rows = [line.split() for line in person.runs("%loops")[1:-1]]
+        numbers = {words[1]: words[0].lstrip("*") for words in rows}
+        assert numbers.keys() == {"first", "second", "aiorepl-loop"}
+        for name, number in numbers.items():
+            person.runs(f"%loops {number}")
+            assert person.runs(thread) == [repr(name)]
+        # Its main thread has come to its end; the program has not, before this thread does.
+        person.runs(f"%loops {numbers['second']}")
+        person.enters("asyncio.get_running_loop().stop()")
+        assert person.ends() == 0
+        assert person.shows("^RuntimeError: Event loop stopped before Future completed.$")
+        assert person.shows(r"^program\.py ended by itself after \d+\.\d s$")
+
+
+STDIN = """\
+import asyncio, os, sys, aiorepl
+
+name = input("name? ")
+print("hello", name)
+print("line", repr(sys.stdin.readline()))
+print("read", os.read(0, 100))
+print("buffered", sys.stdin.buffer.readline())
+
+async def main():
+    await aiorepl.embed()
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        print("streamed", line)
+
+asyncio.run(main())
+print("ended")
+"""
+
+
+def test_a_program_that_reads_its_standard_input(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(STDIN)
+    with Person(tmp_path, "run", "-q", "program.py", columns=140) as person:
+        person.is_asked("name? ")
+        person.types("Ada")
+        person.send(ENTER)
+        person.sees("^hello Ada$")
+        for number, shown in enumerate([r"line 'text 0\\n'", r"read b'text 1\\n'", r"buffered b'text 2\\n'"]):
+            # The prompt makes way, and comes back with what was typed.
+            person.is_asked("")
+            person.types(f"text {number}")
+            person.send(ENTER)
+            person.sees(f"^{shown}$")
+        person.sees(r"^aiorepl: aiorepl\.embed\(\) in main .* was passed over: this program has a prompt beside it$")
+        person.sees("^program.py reads standard input; %stdin TEXT gives it a line, Ctrl-D gives it the terminal$")
+        person.waits_for_prompt()
+        person.enters("%stdin two words")
+        person.sees(r"^streamed b'two words\\n'$")
+        person.waits_for_prompt()
+        person.send(CONTROL_D)
+        person.sees("goes on; Ctrl-C stops it$")
+        person.types("typed at the terminal itself")
+        person.send(ENTER)
+        person.sees(r"^streamed b'typed at the terminal itself\\n'$")
+        person.send(CONTROL_D)
+        assert person.ends() == 0
+        assert person.lines[person.row - 1] == "ended"
+        assert person.text.count("typed at the terminal itself") == 2
