@@ -23,7 +23,7 @@ def exit_(context: Context, status: int = 0) -> None:
 
 @command(group="session")
 def quit(context: Context, status: int = 0) -> None:
-    """End the session, or beside a program (aiorepl run) that program: it gets what Ctrl-C sends.
+    """End the session, or stop the program beside it as Ctrl-C does.
 
     Args:
         status: The exit status of a session of aiorepl's own.
