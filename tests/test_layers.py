@@ -165,7 +165,16 @@ def test_no_module_needs_itself_to_be_loaded() -> None:
 
 
 def test_the_public_names_are_these() -> None:
-    assert aiorepl.__all__ == ["__version__", "dump", "embed", "install_dump_signal", "post_mortem", "snapshot", "watch", "why"]
+    assert aiorepl.__all__ == [
+        "__version__",
+        "dump",
+        "embed",
+        "install_dump_signal",
+        "post_mortem",
+        "snapshot",
+        "watch",
+        "why",
+    ]
 
 
 def test_code_loads_the_standard_library_only(home: Home) -> None:
