@@ -497,7 +497,8 @@ class LocalSession:
         if loop is self._watched:
             return
         if self._watched is not None:
-            self.alerts.unwatch(self._watched)
+            # It may take its time, as the loop itself has a part in it.
+            threading.Thread(target=self.alerts.unwatch, args=(self._watched,), name="aiorepl-unwatch").start()
         self._watched = loop
         if loop is not None:
             self.alerts.watch(loop)
