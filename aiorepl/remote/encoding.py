@@ -46,11 +46,13 @@ _PLAIN = (str, int, float, bool, type(None))
 class Codec(NamedTuple):
     """How values of one type travel; ``encode`` is None where ``json`` takes them as they are.
 
-    ``decode`` raises ValueError, with what was expected, for data that is not such a value.
+    ``decode`` raises ValueError, with what was expected, for data that is not such a value. Data whose type is one of
+    ``plain`` is the value itself, and need not be decoded.
     """
 
     encode: Callable[[Any], Any] | None
     decode: Callable[[Any], Any]
+    plain: frozenset[type] = frozenset()
 
 
 @functools.cache
@@ -91,12 +93,14 @@ def value_types() -> dict[str, type]:
 
 
 def _plain(kind: type) -> Codec:
+    plain = frozenset({float, int} if kind is float else {kind})
+
     def decode(data: Any) -> Any:
-        if type(data) is kind or (kind is float and type(data) is int):
+        if type(data) in plain:
             return data
         raise ValueError(f"expected {kind.__name__}, not {type(data).__name__}")
 
-    return Codec(None, decode)
+    return Codec(None, decode, plain)
 
 
 def _literal(choices: tuple[Any, ...]) -> Codec:
@@ -109,10 +113,10 @@ def _literal(choices: tuple[Any, ...]) -> Codec:
 
 
 def _array(item: Any) -> Codec:
-    encode, decode = codec_of(item)
+    encode, decode, plain = codec_of(item)
 
     def decode_all(data: Any) -> Any:
-        return tuple(map(decode, _list(data)))
+        return tuple([one if type(one) in plain else decode(one) for one in _list(data)])
 
     return Codec(None if encode is None else lambda values: [encode(value) for value in values], decode_all)
 
@@ -133,17 +137,20 @@ def _record(kind: type) -> Codec:
     assert names is not None
     hints = typing.get_type_hints(kind)
     codecs = [codec_of(hints[name]) for name in names]
-    decoders = [codec.decode for codec in codecs]
+    decoders = [(codec.plain, codec.decode) for codec in codecs]
     make: Callable[..., Any] = kind
+    count = len(names)
 
     def decode(data: Any) -> Any:
-        decoded: list[Any] = []
-        items = _list(data)
+        decoded = _list(data)[:count]
+        number = 0
         try:
-            for decode_field, one in zip(decoders, items, strict=False):
-                decoded.append(decode_field(one))
+            for (plain, decode_field), one in zip(decoders, decoded, strict=False):
+                if type(one) not in plain:
+                    decoded[number] = decode_field(one)
+                number += 1
         except ValueError as error:
-            raise ValueError(f"{kind.__name__}.{names[len(decoded)]}: {error}") from None
+            raise ValueError(f"{kind.__name__}.{names[number]}: {error}") from None
         try:
             return make(*decoded)
         except TypeError:
@@ -157,31 +164,31 @@ def _record(kind: type) -> Codec:
 
 def _union(members: tuple[Any, ...]) -> Codec:
     """Plain members are told apart by what JSON makes of them, several others by their names."""
-    plain = [codec_of(member) for member in members if member in _PLAIN or typing.get_origin(member) is Literal]
-    others = [member for member in members if not (member in _PLAIN or typing.get_origin(member) is Literal)]
+    simple = [codec_of(member) for member in members if _is_simple(member)]
+    others = [member for member in members if not _is_simple(member)]
+    plain = frozenset[type]().union(*(codec.plain for codec in simple))
     if len(others) > 1:
-        return _tagged(plain, {member.__name__: member for member in others})
+        kinds = {member.__name__: member for member in others}
+        return Codec(
+            lambda value: value if type(value) in _PLAIN else _tag(value),
+            lambda data: _untag(data, kinds) if isinstance(data, dict) else _first_of(simple, data),
+            plain,
+        )
     if not others:
-        return Codec(None, lambda data: _first_of(plain, data))
+        return Codec(None, lambda data: _first_of(simple, data), plain)
     only = codec_of(others[0])
     encode = only.encode
 
     def decode(data: Any) -> Any:
-        return only.decode(data) if isinstance(data, list | dict) else _first_of(plain, data)
+        return only.decode(data) if isinstance(data, list | dict) else _first_of(simple, data)
 
     if encode is None:
-        return Codec(None, decode)
-    return Codec(lambda value: value if type(value) in _PLAIN else encode(value), decode)
+        return Codec(None, decode, plain)
+    return Codec(lambda value: value if type(value) in _PLAIN else encode(value), decode, plain)
 
 
-def _tagged(plain: Sequence[Codec], kinds: dict[str, type]) -> Codec:
-    def encode(value: Any) -> Any:
-        return value if type(value) in _PLAIN else _tag(value)
-
-    def decode(data: Any) -> Any:
-        return _untag(data, kinds) if isinstance(data, dict) else _first_of(plain, data)
-
-    return Codec(encode, decode)
+def _is_simple(member: Any) -> bool:
+    return member in _PLAIN or typing.get_origin(member) is Literal
 
 
 def _encode_any(value: Any) -> Any:
