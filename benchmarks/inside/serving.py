@@ -21,7 +21,7 @@ from typing import Any
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from benchmarks.inside.cost import echo, free_port, step  # noqa: E402
+from benchmarks.inside.cost import echo, free_port, step
 
 # How often two things are measured in turn, and one thing again and again.
 PAIRS = 15
