@@ -274,6 +274,25 @@ def test_what_can_be_ended_is_no_deadlock(tasks: tuple[TaskInfo, ...]) -> None:
     assert findings(snapshot(*tasks)) == ()
 
 
+def test_tasks_that_have_gone_on_since_the_look_are_no_deadlock() -> None:
+    assert findings(snapshot(*PAIR), Facts(moved=frozenset((2,)))) == ()
+    assert kinds(findings(snapshot(*PAIR), Facts(moved=frozenset((3,))))) == ["deadlock"]
+
+
+def test_a_deadlock_that_is_resolved_after_the_look_is_noticed_to_be() -> None:
+    async def main() -> tuple[list[str], list[str]]:
+        tasks: Any = await locks_in_opposite_order()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        loop = asyncio.get_running_loop()
+        snapshot = look_now(loop)
+        before = kinds(findings(snapshot, gather_facts(loop, snapshot)))
+        tasks[0].cancel()
+        return before, kinds(findings(snapshot, gather_facts(loop, snapshot)))
+
+    assert asyncio.run(main()) == (["deadlock"], [])
+
+
 def test_one_of_several_that_all_have_to_end_is_enough() -> None:
     every = awaits(2, 3, kind="wait", pending=2, total=2)
     assert kinds(findings(snapshot(task(1, every), PAIR[1], task(3)))) == ["deadlock"]

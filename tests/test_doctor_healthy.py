@@ -18,7 +18,7 @@ SECONDS = 0.6
 # A busy machine holds a loop up for longer than a slow step does; that is not what is asked about here.
 LIMITS = Limits(slow=0.5)
 # Seconds between two runs of a program, which leave the loop some time with nothing to do.
-PAUSE = 0.1
+PAUSE = 0.4
 
 # They hold what others of them want, all the time that they stand still: then the line at that does not move.
 HOLDING = {

@@ -30,13 +30,15 @@ class Facts(NamedTuple):
 
     ``lost`` are tasks whose wait nothing can end, ``dropped`` those that only their own wakeup keeps alive, as
     ``introspect.referrers`` found them. ``alone`` if no other thread and no signal can reach the loop.
-    ``before`` counts the tasks by coroutine and place at an earlier look.
+    ``before`` counts the tasks by coroutine and place at an earlier look. ``moved`` are tasks that seemed to wait for
+    each other, and do not stand there any more.
     """
 
     lost: tuple[int, ...] = ()
     dropped: tuple[int, ...] = ()
     alone: bool = False
     before: Mapping[Place, int] = {}
+    moved: frozenset[int] = frozenset()
 
 
 def findings(snapshot: LoopSnapshot, facts: Facts | None = None) -> tuple[Finding, ...]:
@@ -78,6 +80,8 @@ class _Ward:
         within = [edge for number in dead for edge in self.outgoing[number] if edge.target in dead]
         for circle in circles(within):
             tasks = tuple(edge.waiter for edge in circle)
+            if not self.facts.moved.isdisjoint(tasks):
+                continue
             evidence = [self._edge_words(edge) for edge in circle[:_NAMED]]
             if len(circle) > _NAMED:
                 evidence.append(f"and {len(circle) - _NAMED} more in the circle")

@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 from aiorepl.introspect.book import BOOK
-from aiorepl.introspect.deadlock import time_limits
+from aiorepl.introspect.deadlock import dead_tasks, time_limits
 from aiorepl.introspect.diagnose import Facts, Place
 from aiorepl.introspect.graph import awaited_by
 from aiorepl.introspect.referrers import MOST, dropped_tasks, is_lost
@@ -47,7 +47,10 @@ def gathering(
     loop: asyncio.AbstractEventLoop, snapshot: LoopSnapshot, before: Mapping[Place, int] | None = None
 ) -> Generator[None, None, Facts]:
     """The same in steps between which the loop may go on; the generator returns the facts."""
-    # First, as the groups refer to tasks.
+    # The tasks went on during the look: of those that seem to wait for each other, some may have been seen before they
+    # were cancelled, and others after that.
+    moved = frozenset(number for number in dead_tasks(snapshot) if _has_moved(number))
+    # Before the groups, which refer to tasks.
     dropped = [BOOK.number_of(task) for task in dropped_tasks(_tasks(snapshot))]
     yield
     there = {info.number: info for info in snapshot.tasks}
@@ -60,13 +63,20 @@ def gathering(
         del group
         yield
     # One that is sure to be woken is sure to be kept until then.
-    return Facts(tuple(lost), tuple(set(dropped).intersection(lost)), _alone(loop), before or {})
+    lost_and_dropped = tuple(set(dropped).intersection(lost))
+    return Facts(tuple(lost), lost_and_dropped, _alone(loop), before or {}, moved)
+
+
+def _has_moved(number: int) -> bool:
+    task = _task(number)
+    return task is None or not _still_waits(task)
 
 
 def _still_waits(task: Any) -> bool:
     """Tell whether a task waits for the very future that it waited for when it was looked at."""
     seen: Any = BOOK.entry(task).stands
-    return isinstance(seen, weakref.ref) and seen() is task._fut_waiter
+    waiter = task._fut_waiter
+    return isinstance(seen, weakref.ref) and seen() is waiter and waiter is not None and not waiter.done()
 
 
 def _groups(snapshot: LoopSnapshot, there: Mapping[int, TaskInfo]) -> Iterator[list[int]]:
