@@ -86,7 +86,9 @@ class Account:
         self.steps = steps_of(loop)
         self._records: dict[int, TaskRecord] = {}
         self._holds: list[Hold] = []
-        replacement = _making_call_soon if self.measured and _has_plain_call_soon(loop) else _noting_call_soon
+        replacement = _counting_call_soon
+        if self.measured:
+            replacement = _making_call_soon if _has_plain_call_soon(loop) else _noting_call_soon
         self._restore = replace_method(loop, "call_soon", replacement(self, loop))
         if self.measured:
             self.steps.statistics = self
@@ -152,14 +154,9 @@ class Account:
             record = self._records[id(task)] = new_record(task, self, self._forget)
         return record
 
-    def waker(self, loop: asyncio.AbstractEventLoop) -> Waker:
-        """Return who wakes what is woken now."""
-        if self.stepping is not None:
-            return self.stepping.waker
-        if self.measured:
-            return self.current or LOOP
-        task = asyncio.current_task(loop)
-        return LOOP if task is None else self.record(task).waker
+    def waker(self) -> Waker:
+        """Return who wakes what is woken now, where steps are measured."""
+        return self.stepping.waker if self.stepping is not None else self.current or LOOP
 
     def run(self, handle: Any) -> None:
         """Run a handle that asyncio has made: timers, what a selector or a thread asks for, anything in debug mode."""
@@ -329,9 +326,31 @@ def _noting_call_soon(account: Account, loop: Any) -> Any:
         handle = _without_caller(inner(callback, *args, context=context))
         task = stepped_task(callback)
         if task is not None:
-            account.record(task).wake(account.waker(loop))
+            account.record(task).wake(account.waker())
         elif account.stepping is not None or account.current is not None:
-            account.wanted[handle] = account.waker(loop)
+            account.wanted[handle] = account.waker()
+        return handle
+
+    return call_soon
+
+
+def _counting_call_soon(account: Account, loop: Any) -> Any:
+    """The same for a loop that runs the steps itself: who wakes is the task that executes."""
+    inner = loop.call_soon
+    find = account._records.get
+    current_task = asyncio.current_task
+
+    def call_soon(callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
+        handle = _without_caller(inner(callback, *args, context=context))
+        task = callback.__self__ if type(callback) is _TASK_STEP else stepped_task(callback)
+        if task is not None:
+            record = find(id(task)) or account.record(task)
+            record.wakes += 1
+            current = current_task(loop)
+            if current is task:
+                record.own += 1
+            else:
+                record.woken_by(LOOP if current is None else account.record(current).waker)
         return handle
 
     return call_soon
