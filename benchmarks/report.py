@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 __all__ = ["COST_ROWS", "LOOKING_ROWS", "ROWS", "Row", "Target", "table"]
 
-SCALES = {"us": 1e6, "ms": 1000, "MiB": 1, "%": 100, "×": 1}
+SCALES = {"us": 1e6, "ms": 1000, "MiB": 1, "KiB": 1, "%": 100, "×": 1}
 NOT_MEASURED = "–"
 OURS = "aiorepl"
 

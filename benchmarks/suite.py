@@ -16,6 +16,8 @@ from benchmarks.environments import Program
 from benchmarks.looking import LOOKING, TOOLS
 from benchmarks.measures import MEASURES, Bench, Measure, start
 from benchmarks.report import COST_ROWS, LOOKING_ROWS, ROWS, Row, table
+from benchmarks.serving import COLUMNS, SERVING
+from benchmarks.serving import ROWS as SERVING_ROWS
 from benchmarks.terminal import ProgramEnded, TimedOut
 
 __all__ = ["UnknownMeasure", "run"]
@@ -26,9 +28,10 @@ TABLES: tuple[tuple[Sequence[Row], Sequence[Program]], ...] = (
     (ROWS, environments.PROGRAMS),
     (LOOKING_ROWS, TOOLS),
     (COST_ROWS, MODES),
+    (SERVING_ROWS, COLUMNS),
 )
 # Those that start no program at its prompt, and those that do.
-WITHOUT_PROMPT = (*LOOKING, *COST)
+WITHOUT_PROMPT = (*LOOKING, *COST, *SERVING)
 ALL = (*MEASURES, *WITHOUT_PROMPT)
 
 

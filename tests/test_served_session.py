@@ -7,11 +7,12 @@ import getpass
 import io
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from served import Guest, Served, printed, read, serving, value, visiting
+from sessions import PATIENCE
 
 from aiorepl.model import Done, Failure, Leave, Notice, Output, Result, SettingChanged
 from aiorepl.remote.client import Interrupted
@@ -317,6 +318,34 @@ def test_commands_answer_while_the_loop_is_blocked(served: Served) -> None:
         await cell
 
     served.visit(script)
+
+
+def test_turns_are_short_while_a_command_works_and_not_while_a_cell_does(served: Served) -> None:
+    before = sys.getswitchinterval()
+    seen: list[float] = []
+
+    async def script(guest: Guest) -> None:
+        # The completions' thread has been loaded by then.
+        await guest.type("1")
+        cell = await guest.begin("print('ready'); await asyncio.sleep(1000)")
+        seen.append(sys.getswitchinterval())
+        await guest.session.interrupt()
+        await cell
+        doctor = asyncio.create_task(guest.type("%doctor 1000"))
+        await until(lambda: sys.getswitchinterval() < before)
+        await guest.session.interrupt()
+        await doctor
+        seen.append(sys.getswitchinterval())
+
+    served.visit(script)
+    assert seen == [before, before]
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        # Nothing tells of a switch interval.
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 def test_leaving_detaches_and_nothing_more(served: Served) -> None:

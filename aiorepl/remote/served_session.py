@@ -9,7 +9,7 @@ import contextlib
 import linecache
 import signal
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from functools import partial
 from typing import Any, cast
 
@@ -19,6 +19,7 @@ from aiorepl.interpret.daemon import in_thread
 from aiorepl.interpret.interpreter import Interpreter
 from aiorepl.interpret.main_module import Leaver
 from aiorepl.interpret.program_namespace import ProgramNamespace
+from aiorepl.interpret.source import Command, classify
 from aiorepl.model import Event, Notice, Output
 from aiorepl.remote.audit import Who, audit
 from aiorepl.remote.channel import Channel
@@ -51,6 +52,7 @@ from aiorepl.remote.offer import Offer
 from aiorepl.remote.piped_shell import piped_shell
 from aiorepl.remote.scrollback import Said, Scrollback
 from aiorepl.remote.streams import client_of_context, standard_streams
+from aiorepl.remote.turns import short_turns
 from aiorepl.session.access import Guarded
 from aiorepl.session.local import LocalSession
 from aiorepl.settings import Settings
@@ -174,11 +176,16 @@ class ServedSession:
     async def _submit(self, submit: Submit) -> None:
         await self._loaded.wait()
         events = cast(AsyncGenerator[Event, None], self._session.submit(submit.text, show=submit.show))
-        # Closed here and now, also when the client has gone in the middle of it.
+        # A cell works on the app's thread, a command on this one. Closed here and now, also when the client has gone.
+        turns = short_turns.held() if isinstance(classify(submit.text), Command) else contextlib.nullcontext()
         async with contextlib.aclosing(events):
-            async for event in events:
-                await self._client.flush()
-                await self._happened(event)
+            with turns:
+                await self._pass_on(events)
+
+    async def _pass_on(self, events: AsyncIterator[Event]) -> None:
+        async for event in events:
+            await self._client.flush()
+            await self._happened(event)
 
     async def _happened(self, event: Event) -> None:
         message = Happened(self._number, event)
@@ -208,7 +215,8 @@ class ServedSession:
 
     async def _load(self) -> None:
         """Load in a thread what is not needed before something is typed."""
-        await in_thread(load_all)
+        with short_turns.held():
+            await in_thread(load_all)
         self._loaded.set()
         if self._stays:
             self._tell(CommandNames(tuple(self._session.command_names())))

@@ -276,9 +276,10 @@ def _in_parent() -> None:
 
 def _in_child() -> None:
     # Loaded if there has been a session.
-    streams = sys.modules.get("aiorepl.remote.streams")
-    if streams is not None:
+    if streams := sys.modules.get("aiorepl.remote.streams"):
         streams.standard_streams.after_fork()
+    if turns := sys.modules.get("aiorepl.remote.turns"):
+        turns.short_turns.after_fork()
     for server in list(_SERVERS):
         try:
             server._after_fork_in_child()

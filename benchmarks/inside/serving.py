@@ -6,16 +6,19 @@
 """
 
 import asyncio
+import contextlib
 import gc
 import importlib
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Coroutine
+from asyncio import events
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -114,22 +117,67 @@ async def _crowd(what: str) -> Samples:
         await asyncio.sleep(0)
         gc.collect()
         samples = {"crowd-task": [made / CROWD], "crowd-memory": [(_memory() - before) * 1024 / CROWD]}
-        ticker = asyncio.create_task(_tick())
         if what != "nothing":
-            for asked in ("first", "again"):
-                GAPS.clear()
-                await asyncio.sleep(ALONE)
-                alone = max(GAPS)
-                GAPS.clear()
-                started = time.perf_counter()
-                await _list(what)
-                samples[f"list-{asked}"] = [time.perf_counter() - started]
-                samples[f"list-{asked}-gap"] = [max(GAPS)]
-                samples[f"list-{asked}-gap-alone"] = [alone]
-        for task in (*tasks, ticker):
+            ticker = asyncio.create_task(_tick())
+            for series, command in _lists(what).items():
+                samples |= await _ask(series, command)
+            ticker.cancel()
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, ticker, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
     return samples
+
+
+def _lists(what: str) -> dict[str, list[str]]:
+    """The commands that ask for the tasks: the first of them also makes the process load what answers."""
+    if what == "aiomonitor":
+        page = [sys.executable, __file__, "ask", str(WEB_PORT)]
+        return {"list-first": page, "list-all": page}
+    tasks = [sys.executable, "-m", "aiorepl", "tasks", str(os.getpid())]
+    return {"list-first": tasks, "list": tasks, "list-all": [*tasks, "--top", str(2 * CROWD)]}
+
+
+async def _ask(series: str, command: list[str]) -> Samples:
+    """Ask from another process; tell how long that takes, and for how long the loop's thread was held meanwhile."""
+    with tempfile.TemporaryFile() as out:
+        GAPS.clear()
+        await asyncio.sleep(ALONE)
+        alone = max(GAPS)
+        GAPS.clear()
+        with holds() as held:
+            started = time.perf_counter()
+            process = await asyncio.create_subprocess_exec(*command, stdout=out)
+            await process.wait()
+            elapsed = time.perf_counter() - started
+        gap = max(GAPS)
+        out.seek(0)
+        if series == "list-all" and (listed := out.read().count(b"worker-")) != CROWD:
+            raise RuntimeError(f"{listed} of {CROWD} tasks were listed")
+    # To start a process is a long step of the loop, and none of ours.
+    mine = max((seconds for seconds, name in held if "_slice" in name), default=max(seconds for seconds, _ in held))
+    return {series: [elapsed], f"{series}-gap": [gap], f"{series}-gap-alone": [alone], f"{series}-held": [mine]}
+
+
+@contextlib.contextmanager
+def holds() -> Iterator[list[tuple[float, str]]]:
+    """Collect the processor time of each step of the running loop, with what was called."""
+    original: Any = events.Handle._run
+    loop = asyncio.get_running_loop()
+    held = [(0.0, "")]
+
+    def run(handle: Any) -> None:
+        started = time.thread_time()
+        original(handle)
+        elapsed = time.thread_time() - started
+        if asyncio._get_running_loop() is loop and elapsed > held[-1][0] / 2:
+            held.append((elapsed, getattr(handle._callback, "__name__", "")))
+
+    patched: Any = events.Handle
+    patched._run = run
+    try:
+        yield held
+    finally:
+        patched._run = original
 
 
 GAPS: list[float] = []
@@ -146,18 +194,6 @@ async def _tick() -> None:
 
 async def _wait() -> None:
     await asyncio.Event().wait()
-
-
-async def _list(what: str) -> None:
-    """List all tasks from another process: by the command, or by what answers the web page."""
-    if what == "aiorepl":
-        command = [sys.executable, "-m", "aiorepl", "tasks", "--top", str(2 * CROWD), str(os.getpid())]
-    else:
-        command = [sys.executable, __file__, "ask", str(WEB_PORT)]
-    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
-    out, _ = await process.communicate()
-    if out.count(b"worker-") != CROWD:
-        raise RuntimeError(f"{out.count(b'worker-')} of {CROWD} tasks were listed")
 
 
 def ask(port: str) -> None:
