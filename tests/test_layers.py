@@ -50,7 +50,7 @@ THIRD_PARTY = {
 }
 
 # A package that has loaded what loads it: not a dependency.
-HOSTS = {"pytest": {"pytest_plugin"}}
+HOSTS = {"pytest": {"pytest_plugin"}, "gdb": {"remote"}}
 
 # Registered in a program, this tells at its very end what it has loaded.
 TELL = f"import atexit, sys; _ = atexit.register(lambda: print(set({sorted(THIRD_PARTY)}) & sys.modules.keys()))"
