@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from aiorepl.alerts.watching import watch as watch
     from aiorepl.api import dump as dump
+    from aiorepl.api import install_attach_signal as install_attach_signal
     from aiorepl.api import install_dump_signal as install_dump_signal
     from aiorepl.api import snapshot as snapshot
     from aiorepl.api import why as why
@@ -12,7 +13,17 @@ if TYPE_CHECKING:
     from aiorepl.serving import serve as serve
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "command", "dump", "install_dump_signal", "serve", "snapshot", "watch", "why"]
+__all__ = [
+    "__version__",
+    "command",
+    "dump",
+    "install_attach_signal",
+    "install_dump_signal",
+    "serve",
+    "snapshot",
+    "watch",
+    "why",
+]
 
 # Where each is defined if not in ``aiorepl.api``, which loads what draws as well.
 _MODULES = {

@@ -1,13 +1,15 @@
 """The modules that are sent to a process: they need not be readable there, and it need not have them."""
 
+import functools
 import hashlib
-import importlib.util
 import marshal
+import os
 import pkgutil
 from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
 from importlib.util import MAGIC_NUMBER
 from types import CodeType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import aiorepl
 
@@ -25,31 +27,34 @@ class Bundle(NamedTuple):
     magic: str
 
 
+@functools.cache
 def make_bundle() -> Bundle:
     """Take the modules of this aiorepl, compiled as they are cached."""
     modules: dict[str, tuple[bool, CodeType]] = {}
     digest = hashlib.sha256(aiorepl.__version__.encode())
-    for name in sorted(_names()):
-        spec = importlib.util.find_spec(name)
-        loader = spec.loader if spec is not None else None
-        # Every loader of Python's own has both; aiorepl was loaded by one of these.
-        code, source = loader.get_code(name), loader.get_source(name)  # type: ignore[union-attr]
-        modules[name] = (spec is not None and spec.submodule_search_locations is not None, code)
-        digest.update(f"\0{name}\0{source}".encode())
+    for spec in sorted(_specs(), key=lambda spec: spec.name):
+        loader: Any = spec.loader
+        modules[spec.name] = (spec.submodule_search_locations is not None, loader.get_code(spec.name))
+        digest.update(f"\0{spec.name}\0{loader.get_source(spec.name)}".encode())
     return Bundle(marshal.dumps(modules), digest.hexdigest(), MAGIC_NUMBER.hex())
 
 
-def _names() -> Iterator[str]:
-    yield aiorepl.__name__
-    yield from _names_below(aiorepl.__path__, "aiorepl.")
+def _specs() -> Iterator[ModuleSpec]:
+    """How each module is found where it is; a hook, as pytest's is, may have loaded other code."""
+    (folder,) = aiorepl.__path__
+    # Of a folder or of an archive; the package itself is found as one of it.
+    finder: Any = pkgutil.get_importer(os.path.dirname(folder))
+    spec: ModuleSpec = finder.find_spec("aiorepl")
+    yield spec
+    yield from _specs_below(spec)
 
 
-def _names_below(path: list[str], prefix: str) -> Iterator[str]:
-    for found in pkgutil.iter_modules(path, prefix):
+def _specs_below(package: ModuleSpec) -> Iterator[ModuleSpec]:
+    for found in pkgutil.iter_modules(package.submodule_search_locations, f"{package.name}."):
         if found.name.split(".")[1] in _LEFT_OUT:
             continue
-        yield found.name
+        finder: Any = found.module_finder
+        spec: ModuleSpec = finder.find_spec(found.name)
+        yield spec
         if found.ispkg:
-            spec = importlib.util.find_spec(found.name)
-            assert spec is not None
-            yield from _names_below(list(spec.submodule_search_locations or ()), f"{found.name}.")
+            yield from _specs_below(spec)

@@ -20,7 +20,9 @@ __all__ = ["look_from_outside", "loop_threads", "main_stack"]
 
 T = TypeVar("T")
 
-_ATTEMPTS = 20
+_ATTEMPTS = 50
+# Seconds between two looks at what moves.
+_PAUSE = 0.001
 _MOST_TASKS = 1000
 _MOST_FRAMES = 100
 # Python's own files, wherever it is installed.
@@ -47,18 +49,21 @@ def look_from_outside(process: Process) -> OutsideLook:
     begun = time.perf_counter()
     errors: list[str] = []
     try:
-        stacks = _read(process.pid, _stacks)
+        stacks = _read_stacks(process.pid, errors)
     except _Failed as failed:
         raise AttachError(f"process {process.pid} cannot be read: {failed}") from None
+    seen: list[_Seen] = []
+    running: set[int] = set()
     try:
         seen, running = _read(process.pid, _tasks), _read(process.pid, _running)
     except _Failed as failed:
-        seen, running = [], set()
         # It says "AsyncioDebug" of a program that has not imported asyncio.
         if "AsyncioDebug" not in str(failed):
             errors.append(str(failed))
+    # 3.14 does not see what is below a C function: but for the running tasks these would seem to have no loop.
+    run = {task.thread for task in seen if task.address in running}
     threads = tuple(
-        OutsideThread(number, number == process.pid, stack, stack is not None and _runs_loop(stack))
+        OutsideThread(number, number == process.pid, stack, number in run or _runs_loop(stack))
         for number, stack in sorted(stacks.items(), key=lambda item: (item[0] != process.pid, item[0]))
     )
     tasks, omitted = _arranged(seen, running)
@@ -70,7 +75,7 @@ def look_from_outside(process: Process) -> OutsideLook:
 def main_stack(pid: int) -> Stack:
     """Where a process's main thread stands, the outermost call first; empty if that cannot be read."""
     try:
-        return _read(pid, _stacks).get(pid, ())
+        return _read(pid, _stacks, all_threads=False).get(pid, ())
     except _Failed:
         return ()
 
@@ -87,7 +92,17 @@ class _Failed(Exception):
     """What could not be read."""
 
 
-def _read(pid: int, look: Callable[[Any], T]) -> T:
+def _read_stacks(pid: int, errors: list[str]) -> dict[int, Stack]:
+    try:
+        return _read(pid, _stacks)
+    except _Failed:
+        # 3.15 cannot read a thread that has been started and waits for the GIL, which a C call keeps from it.
+        stacks = _read(pid, _stacks, all_threads=False)
+        errors.append("the stacks of other threads than the main one")
+        return stacks
+
+
+def _read(pid: int, look: Callable[[Any], T], *, all_threads: bool = True) -> T:
     """Return what a look at the process gives; one that fails as things move is made again."""
     try:
         from _remote_debugging import RemoteUnwinder
@@ -96,11 +111,12 @@ def _read(pid: int, look: Callable[[Any], T]) -> T:
     problem = ""
     for _ in range(_ATTEMPTS):
         try:
-            return look(RemoteUnwinder(pid, all_threads=True))
+            return look(RemoteUnwinder(pid, all_threads=all_threads))
         except (RuntimeError, OSError, UnicodeDecodeError, MemoryError, ValueError) as error:
             problem = str(error)
             if not _exists(pid) or isinstance(error, PermissionError):
                 break
+            time.sleep(_PAUSE)
     raise _Failed(problem)
 
 

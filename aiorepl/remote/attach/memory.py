@@ -7,6 +7,7 @@ any thread can be asked, what was asked can be taken back, and one can see wheth
 
 import contextlib
 import ctypes
+import errno
 import os
 import signal
 import socket
@@ -148,7 +149,11 @@ class Runtime:
         return int(struct.unpack("i", self._read(address, 4))[0])
 
     def _read(self, address: int, size: int) -> bytes:
-        return os.pread(self._memory, size, address)
+        data = os.pread(self._memory, size, address)
+        if len(data) < size:
+            # So it is when the process has ended.
+            raise OSError(errno.EIO, "its memory ends there")
+        return data
 
     def _write(self, address: int, data: bytes) -> None:
         os.pwrite(self._memory, data, address)

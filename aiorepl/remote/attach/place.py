@@ -13,6 +13,8 @@ from aiorepl.remote.attach.process import HAS_PROC, Process
 
 __all__ = ["Place", "user_name"]
 
+# Bytes; what is below it has to fit into a socket's address, which takes 103 on some systems.
+_LONGEST_FOLDER = 70
 _SOCKET, _SCRIPT = "socket", "attach.py"
 
 
@@ -35,6 +37,8 @@ class Place:
         try:
             self._folder = Path(tempfile.mkdtemp(prefix="aiorepl-", dir=outside))
         except OSError as error:
+            if not os.path.exists(f"/proc/{process.pid}") and HAS_PROC:
+                raise AttachError(f"process {process.pid} has ended") from None
             raise AttachError(f"no folder could be made for process {process.pid}: {error}") from None
         self._inside = inside / self._folder.name
         self.token = secrets.token_hex(32)
@@ -104,7 +108,10 @@ def user_name(user: int) -> str:
 
 def _folders(process: Process, *, shared: bool) -> tuple[Path, Path]:
     """The folder for temporary files, as this process and that one see it."""
-    own = Path("/tmp") if shared else Path(tempfile.gettempdir())
+    own = Path(tempfile.gettempdir())
+    # Root's own may be closed to others.
+    if shared or len(os.fsencode(own)) > _LONGEST_FOLDER:
+        own = Path("/tmp")
     if not HAS_PROC or _same(own, Path(f"/proc/{process.pid}/root{own}")):
         return own, own
     return Path(f"/proc/{process.pid}/root/tmp"), Path("/tmp")

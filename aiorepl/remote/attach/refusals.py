@@ -10,7 +10,7 @@ from aiorepl.remote.attach.place import user_name
 from aiorepl.remote.attach.process import HAS_PROC, Process, find_process, ptrace_allowed
 from aiorepl.remote.attach.request import find_request
 
-__all__ = ["Attachable", "attachable", "check"]
+__all__ = ["Attachable", "attachable", "check", "check_readable"]
 
 _OLDEST = (3, 11)
 _REMOTE_EXEC = (3, 14)
@@ -52,8 +52,7 @@ def check(process: Process, *, gdb: bool = False) -> Way:
     if not HAS_PROC:
         return _without_proc()
     _check_user(process)
-    if process.image is None:
-        raise AttachError(f"process {process.pid} is not Python but {process.executable or 'a part of the system'}")
+    _check_is_python(process)
     version = _version(process)
     if version < _OLDEST:
         raise AttachError(f"process {process.pid} runs Python {_dotted(version)}; it takes 3.11 or newer")
@@ -63,6 +62,21 @@ def check(process: Process, *, gdb: bool = False) -> Way:
     _check_right(process)
     _check_enabled(process)
     return "remote_exec"
+
+
+def check_readable(process: Process) -> None:
+    """Make sure that a process can be looked at from outside.
+
+    Raises:
+        AttachError: If it cannot be; says why, and what to do instead.
+    """
+    if sys.version_info < _REMOTE_EXEC:
+        raise AttachError(f"reading another process takes Python 3.14 or newer; this is {_own_version()}")
+    if HAS_PROC:
+        _check_user(process)
+        _check_is_python(process)
+        _check_build(process, _version(process))
+        _check_right(process)
 
 
 def _without_proc() -> Way:
@@ -80,6 +94,11 @@ def _check_user(process: Process) -> None:
     raise AttachError(
         f"process {process.pid} belongs to {name}; attach as {name} or as root: sudo aiorepl attach {process.pid}"
     )
+
+
+def _check_is_python(process: Process) -> None:
+    if process.image is None:
+        raise AttachError(f"process {process.pid} is not Python but {process.executable or 'a part of the system'}")
 
 
 def _version(process: Process) -> tuple[int, int]:
