@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -132,10 +131,8 @@ class Conversation:
 
     def leave(self) -> bool:
         self._file.close()
-        self.attached.socket.shutdown(socket.SHUT_WR)
-        left = self.attached.wait_until_left(PATIENCE)
         self.attached.socket.close()
-        return left
+        return self.attached.wait_until_left(PATIENCE)
 
 
 def converse(target: Target, **options: Any) -> Conversation:

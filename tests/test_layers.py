@@ -28,6 +28,7 @@ ORDER = (
     ("remote",),
     ("render",),
     ("api", "serving"),
+    ("attached",),
     ("terminal", "remote.client", "pytest_plugin"),
     ("options", "programs"),
     ("application", "main_program"),

@@ -5,7 +5,8 @@ a hook that imports ``aiorepl`` and nothing else, from what the client sends; ``
 is undone when the thread ends.
 
 The conversation, before that of the session: the target says who it is (a line of JSON with the token), the client what
-to import (a line, and the modules), the target whether that worked (a line).
+to import (a line, and the modules), the target whether that worked (a line), and the client passes a socket for the
+session. This connection is kept until everything is undone.
 """
 
 import _thread
@@ -46,8 +47,9 @@ def _start_thread(path: str, token: str) -> None:
 
 def _attend(path: str, token: str) -> None:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # Closed at the very end: by that the client knows that all is undone.
-    with connection:
+    # Closed at the very end: by that the client knows that all is undone. Shut down, as a forked child may have it too.
+    with connection, contextlib.ExitStack() as at_the_end:
+        at_the_end.callback(_shut_down, connection)
         connection.settimeout(_DEADLINE)
         try:
             connection.connect(path)
@@ -79,10 +81,9 @@ def _converse(connection: socket.socket, token: str) -> None:
             _say(connection, {"error": f"{type(error).__name__}: {error}"[:1000]})
             return
         _say(connection, {"error": ""})
-        connection.settimeout(None)
-        # What serves it may close what it gets.
-        serve(connection.dup())
-        del serve
+        if (session := _passed(connection)) is not None:
+            serve(session)
+        del serve, session
 
 
 class _Sent:
@@ -165,6 +166,20 @@ def _peer(connection: socket.socket) -> int:
 
 def _say(connection: socket.socket, said: dict[str, str]) -> None:
     connection.sendall(json.dumps(said).encode() + b"\n")
+
+
+def _passed(connection: socket.socket) -> socket.socket | None:
+    """The socket for the session, which the client made: so the kernel tells whose it is."""
+    _, descriptors, _, _ = socket.recv_fds(connection, 1, 1)
+    if not descriptors:
+        return None
+    os.set_inheritable(descriptors[0], False)
+    return socket.socket(fileno=descriptors[0])
+
+
+def _shut_down(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _line(connection: socket.socket) -> dict[str, Any] | None:

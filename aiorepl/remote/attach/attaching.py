@@ -8,6 +8,7 @@ import os
 import select
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -33,32 +34,34 @@ _DEADLINE = 10.0
 _LONGEST_LINE = 1 << 16
 
 # In the process: a module with a function ``prepare(options)``, which returns what serves a socket.
-_ENTRY = "aiorepl.remote.attached"
+_ENTRY = "aiorepl.attached"
 
 
 class Attached:
-    """A process that has been attached to, and the socket to it."""
+    """A process that has been attached to; ``socket`` is for the session, and belongs to who takes it."""
 
-    def __init__(self, process: Process, connection: socket.socket) -> None:
+    def __init__(self, process: Process, control: socket.socket, session: socket.socket) -> None:
         """Hold them; made by ``attach``."""
         self.process = process
-        self.socket = connection
+        self.socket = session
+        # Open until everything is undone in the process.
+        self._control = control
+        # A child that was forked meanwhile keeps the other ends open if the process is killed.
+        threading.Thread(target=self._watch, name="aiorepl-watch", daemon=True).start()
 
     def wait_until_left(self, timeout: float = _DEADLINE) -> bool:
-        """Wait until all is undone in the process; tells whether it is.
+        """Wait until everything is undone in the process, or it is gone; tells whether it is.
 
-        For when the session has ended there. What still comes is dropped.
+        For when the session is over.
         """
-        self.socket.settimeout(timeout)
-        try:
-            while self.socket.recv(1 << 16):
-                pass
-        except TimeoutError:
-            return False
-        except OSError:
-            # The process is gone.
-            pass
-        return True
+        return bool(select.select([self._control], [], [], timeout)[0])
+
+    def _watch(self) -> None:
+        with contextlib.suppress(OSError, AttachError), _ended(self.process.pid) as ended:
+            ready, _, _ = select.select([self._control.fileno(), *ended], [], [])
+            if ended and ended[0] in ready:
+                for end in (self._control, self.socket):
+                    end.shutdown(socket.SHUT_RDWR)
 
 
 def attach(
@@ -93,11 +96,11 @@ def attach(
         closed_on_failure.enter_context(connection)
         try:
             _send_modules(process, connection, greeting, bundle, {"entry": entry, "options": options or {}})
+            session = _pass_socket(connection)
         except (OSError, EOFError, ValueError) as error:
             raise AttachError(f"process {pid} did not go on: {error}") from None
         closed_on_failure.pop_all()
-    connection.settimeout(None)
-    return Attached(process, connection)
+    return Attached(process, connection, session)
 
 
 def _send_modules(
@@ -114,6 +117,14 @@ def _send_modules(
     line = json.dumps({**order, "size": len(data), "digest": bundle.digest})
     connection.sendall(line.encode() + b"\n" + data)
     _check_answer(process, _line(connection))
+
+
+def _pass_socket(connection: socket.socket) -> socket.socket:
+    """Give the process one end of a pair, which the kernel knows to be ours; return the other."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        socket.send_fds(connection, [b"\0"], [theirs.fileno()])
+    return ours
 
 
 def _check_answer(process: Process, answer: dict[str, str]) -> None:

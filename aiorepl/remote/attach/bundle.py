@@ -16,7 +16,24 @@ import aiorepl
 __all__ = ["Bundle", "make_bundle"]
 
 # What only a person's end needs.
-_LEFT_OUT = ("terminal", "application", "cli", "__main__", "pytest_plugin")
+_LEFT_OUT = (
+    "__main__",
+    "application",
+    "attaching",
+    "beside",
+    "cli",
+    "connected",
+    "far_command",
+    "main_program",
+    "options",
+    "programs",
+    "pytest_plugin",
+    "remote.attach",
+    "remote.client",
+    "remote.discovery",
+    "subcommands",
+    "terminal",
+)
 
 
 class Bundle(NamedTuple):
@@ -51,7 +68,7 @@ def _specs() -> Iterator[ModuleSpec]:
 
 def _specs_below(package: ModuleSpec) -> Iterator[ModuleSpec]:
     for found in pkgutil.iter_modules(package.submodule_search_locations, f"{package.name}."):
-        if found.name.split(".")[1] in _LEFT_OUT:
+        if found.name.removeprefix("aiorepl.") in _LEFT_OUT:
             continue
         finder: Any = found.module_finder
         spec: ModuleSpec = finder.find_spec(found.name)
