@@ -111,7 +111,12 @@ class _Sent:
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         if name not in self._modules:
             return None
-        return ModuleSpec(name, self, origin="sent by aiorepl attach", is_package=self._modules[name][0])  # type: ignore[arg-type]
+        is_package, code = self._modules[name]
+        loader: Any = self
+        # Where it is at the client's; aiorepl tells its own frames by their files.
+        spec = ModuleSpec(name, loader, origin=code.co_filename, is_package=is_package)
+        spec.has_location = True
+        return spec
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         return None
