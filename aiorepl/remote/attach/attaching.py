@@ -250,7 +250,7 @@ def _is_by(connection: socket.socket, process: Process) -> bool:
 
 
 def _line(connection: socket.socket) -> dict[str, str]:
-    """Read a line of JSON, byte by byte: what follows is not for this."""
+    """Read a line of JSON, byte by byte: nothing follows it soon."""
     line = b""
     while not line.endswith(b"\n"):
         byte = connection.recv(1)
