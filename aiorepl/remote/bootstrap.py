@@ -78,7 +78,8 @@ def _converse(connection: socket.socket, token: str) -> None:
                 undone_at_the_end.enter_context(_importable(order["digest"], modules))
             serve = importlib.import_module(order["entry"]).prepare(order["options"])
         except Exception as error:
-            _say(connection, {"error": f"{type(error).__name__}: {error}"[:1000]})
+            kind = "" if type(error).__module__.startswith("aiorepl.") else f"{type(error).__name__}: "
+            _say(connection, {"error": f"{kind}{error}"[:1000]})
             return
         _say(connection, {"error": ""})
         if (session := _passed(connection)) is not None:
@@ -188,8 +189,8 @@ def _shut_down(connection: socket.socket) -> None:
 
 
 def _line(connection: socket.socket) -> dict[str, Any] | None:
-    # What follows is not for this. Not byte by byte: a thread that waits loses the GIL, and a busy program gives it back
-    # after 5 ms only.
+    # What follows is not for this. Not byte by byte: whoever waits loses the GIL, and a busy program takes 5 ms to give
+    # it back.
     line = bytearray()
     while not line.endswith(b"\n"):
         there = connection.recv(_LONGEST_LINE, socket.MSG_PEEK)

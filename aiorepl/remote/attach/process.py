@@ -32,7 +32,7 @@ class Process(NamedTuple):
 
     ``users`` are its real, effective and saved ones. ``python`` is its interpreter's version, ``(3, 14)``, or None if
     it has none or hides it; ``executable`` and ``arguments`` are empty where they may not be read. ``threaded_freely``
-    if the interpreter is a build without the GIL.
+    if the interpreter is a build without the GIL; ``readable`` if it may be known what its memory holds.
     """
 
     pid: int
@@ -42,6 +42,7 @@ class Process(NamedTuple):
     image: Image | None = None
     python: tuple[int, int] | None = None
     threaded_freely: bool = False
+    readable: bool = True
 
     @property
     def user(self) -> int:
@@ -73,8 +74,10 @@ def find_process(pid: int) -> Process:
         raise AttachError(f"{pid} is a thread of process {status['Tgid']}")
     users = frozenset(map(int, status["Uid"].split()[:3]))
     executable = _link(pid, "exe")
-    image, version, freely = _interpreter(pid, executable)
-    return Process(pid, users, executable, tuple(_entries(pid, "cmdline")), image, version, freely)
+    starts = _images(pid)
+    image, version, freely = _interpreter(starts or {}, executable)
+    arguments = tuple(_entries(pid, "cmdline"))
+    return Process(pid, users, executable, arguments, image, version, freely, starts is not None)
 
 
 def ptrace_allowed(pid: int) -> bool:
@@ -132,8 +135,7 @@ def _entries(pid: int, name: str) -> Iterator[str]:
         yield entry.decode(errors="backslashreplace")
 
 
-def _interpreter(pid: int, executable: str) -> tuple[Image | None, tuple[int, int] | None, bool]:
-    starts = _images(pid)
+def _interpreter(starts: dict[str, int], executable: str) -> tuple[Image | None, tuple[int, int] | None, bool]:
     for path, start in starts.items():
         if found := _LIBRARY.match(os.path.basename(path)):
             return Image(path, start), (3, int(found[1])), bool(found[2])
@@ -145,11 +147,13 @@ def _interpreter(pid: int, executable: str) -> tuple[Image | None, tuple[int, in
     return image, None, False
 
 
-def _images(pid: int) -> dict[str, int]:
-    """The files that are mapped, and where each begins."""
+def _images(pid: int) -> dict[str, int] | None:
+    """The files that are mapped, and where each begins; None if that may not be read."""
     starts: dict[str, int] = {}
     try:
         text = Path(f"/proc/{pid}/maps").read_text(errors="surrogateescape")
+    except PermissionError:
+        return None
     except OSError:
         return starts
     for line in text.splitlines():

@@ -52,6 +52,7 @@ def check(process: Process, *, gdb: bool = False) -> Way:
     if not HAS_PROC:
         return _without_proc()
     _check_user(process)
+    _check_readable(process)
     _check_is_python(process)
     version = _version(process)
     if version < _OLDEST:
@@ -74,6 +75,7 @@ def check_readable(process: Process) -> None:
         raise AttachError(f"reading another process takes Python 3.14 or newer; this is {_own_version()}")
     if HAS_PROC:
         _check_user(process)
+        _check_readable(process)
         _check_is_python(process)
         _check_build(process, _version(process))
         _check_right(process)
@@ -91,9 +93,15 @@ def _check_user(process: Process) -> None:
     if process.user == -1:
         raise AttachError(f"process {process.pid} runs with the rights of several users; attach to it as root")
     name = user_name(process.user)
+    who = "root" if process.user == 0 else f"{name} or root"
     raise AttachError(
-        f"process {process.pid} belongs to {name}; attach as {name} or as root: sudo aiorepl attach {process.pid}"
+        f"process {process.pid} belongs to {name}; attach as {who}, as in sudo aiorepl attach {process.pid}"
     )
+
+
+def _check_readable(process: Process) -> None:
+    if not process.readable:
+        _check_right(process)
 
 
 def _check_is_python(process: Process) -> None:

@@ -45,11 +45,16 @@ def find_request(pid: int) -> Request | None:
     """Find what a process offers, if it still catches the signal."""
     folder = f"/proc/{pid}/fd"
     try:
-        links = {name: os.readlink(f"{folder}/{name}") for name in os.listdir(folder)}
+        names = os.listdir(folder)
         caught = signal_mask(pid, "SigCgt")
     except OSError:
         return None
-    for name, link in links.items():
+    for name in names:
+        try:
+            link = os.readlink(f"{folder}/{name}")
+        except OSError:
+            # It was closed meanwhile.
+            continue
         number = link.removeprefix(_LINK).partition(" ")[0]
         if link.startswith(_LINK) and number.isdigit() and int(number) in caught:
             return Request(f"{folder}/{name}", int(number))
