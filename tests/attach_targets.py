@@ -28,8 +28,9 @@ def tell(*_):
            and os.path.exists(f"/proc/self/fd/{fd}")]
     ours = [name for name in sys.modules if name.partition(".")[0] == "aiorepl"]
     threads = [thread.name for thread in threading.enumerate()]
+    streams = type(sys.stdin), type(sys.stdout), type(sys.stderr), input, sys.breakpointhook, type(signal.getsignal(2))
     print(sys.path, list(map(type, sys.meta_path)), threads, len(os.listdir("/proc/self/task")), ours, sorted(fds),
-          file=sys.stderr, flush=True)
+          streams, file=sys.stderr, flush=True)
 signal.signal(signal.SIGUSR1, tell)
 async def main():
     asyncio.get_running_loop().call_soon(print, "ready")
@@ -77,7 +78,7 @@ class Target(NamedTuple):
         """Wait until it says this."""
         late = time.monotonic() + PATIENCE
         while (told := self.tell()) != expected:
-            assert time.monotonic() < late, f"{told}\n{expected}"
+            assert time.monotonic() < late, (told, expected)
 
 
 @contextlib.contextmanager

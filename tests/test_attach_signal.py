@@ -124,7 +124,7 @@ def working_gdb() -> str:
 
 
 @before_3_14
-@pytest.mark.parametrize("kind", ["busy", "idle", "uvloop", "loop in another thread"])
+@pytest.mark.parametrize("kind", ["idle", "uvloop", "loop in another thread"])
 def test_gdb_lets_in(home: Home, working_gdb: str, kind: str) -> None:
     if kind == "uvloop":
         pytest.importorskip("uvloop")

@@ -42,7 +42,7 @@ def _counted(value: values.OutsideLook) -> str:
     if not value.total:
         return "no tasks"
     running = sum(task.running and not task.again for task in value.tasks)
-    return f"{value.total:,} {'task' if value.total == 1 else 'tasks'}, {running} of them running"
+    return f"{value.total:,} {'task' if value.total == 1 else 'tasks'}, {running or 'none'} running"
 
 
 def _rows(tasks: tuple[values.OutsideTask, ...]) -> Iterator[tuple[str, str, str, str]]:
