@@ -79,6 +79,7 @@ class Target(NamedTuple):
         late = time.monotonic() + PATIENCE
         while (told := self.tell()) != expected:
             assert time.monotonic() < late, (told, expected)
+            assert told, f"the program ended with {self.process.wait(PATIENCE)}"
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,21 +15,16 @@ from processes import Home
 from aiorepl.errors import AttachError
 from aiorepl.remote.attach.attaching import attach
 
-pytestmark = needs_remote_exec
+pytestmark = [needs_remote_exec, pytest.mark.usefixtures("private_folder")]
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
 NOBODY = 65534
 
 
 @pytest.fixture(autouse=True)
-def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where this test's sockets and scripts are made: nothing may be left there."""
-    # pytest's own is too long for a socket's name.
-    with tempfile.TemporaryDirectory() as name:
-        monkeypatch.setattr(tempfile, "tempdir", name)
-        monkeypatch.setattr("aiorepl.remote.attach.attaching._TELL_AFTER", 0.2)
-        yield Path(name)
-        assert os.listdir(name) == []
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a process does instead of answering is told soon."""
+    monkeypatch.setattr("aiorepl.remote.attach.attaching._TELL_AFTER", 0.2)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in TARGETS if kind not in ("blocked", "no loop")])

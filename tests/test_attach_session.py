@@ -7,9 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from attach_targets import PATIENCE, TARGETS, Target, needs_remote_exec, skip_unless_permitted, target
@@ -23,20 +20,11 @@ from aiorepl.remote.client import RemoteSession
 from aiorepl.remote.discovery import Found
 from aiorepl.settings import Settings
 
-pytestmark = needs_remote_exec
+pytestmark = [needs_remote_exec, pytest.mark.usefixtures("private_folder")]
 
 # Neither an environment's packages nor a folder of aiorepl's is on its path.
 BARE = (sys.executable, "-I", "-S")
 COUNTING = "counter = 1\n" + TARGETS["idle"]
-
-
-@pytest.fixture(autouse=True)
-def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where this test's sockets and scripts are made: nothing may be left there."""
-    with tempfile.TemporaryDirectory() as name:
-        monkeypatch.setattr(tempfile, "tempdir", name)
-        yield Path(name)
-        assert os.listdir(name) == []
 
 
 def talk(attached: Attached, *cells: str) -> list[list[Event]]:

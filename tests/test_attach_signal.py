@@ -4,8 +4,6 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,22 +17,16 @@ from aiorepl.remote.attach.attaching import attach
 from aiorepl.remote.attach.refusals import attachable
 from aiorepl.remote.attach.request import find_request, take, write
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="Linux")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="Linux"),
+    pytest.mark.usefixtures("private_folder"),
+]
 
 before_3_14 = pytest.mark.skipif(sys.version_info >= (3, 14), reason="from 3.14 on there is sys.remote_exec")
 
 INSTALL = "import aiorepl; installed = aiorepl.install_attach_signal()\n"
 ENVIRONMENT = {"PYTHONPATH": f"{Path(__file__).parent}{os.pathsep}{ROOT}"}
 BOTH = [kind for kind in TARGETS if kind not in ("blocked", "no loop")]
-
-
-@pytest.fixture(autouse=True)
-def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where this test's sockets and scripts are made: nothing may be left there."""
-    with tempfile.TemporaryDirectory() as name:
-        monkeypatch.setattr(tempfile, "tempdir", name)
-        yield Path(name)
-        assert os.listdir(name) == []
 
 
 @before_3_14
