@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -70,16 +71,22 @@ class Target(NamedTuple):
 
     def tell(self) -> str:
         """What it says of itself: paths, hooks, threads, modules of aiorepl's, open files."""
-        self.process.send_signal(signal.SIGUSR1)
         assert self.process.stderr is not None
+        answered: list[int] = []
+        # A signal that comes when the loop is just about to wait is heard when it wakes next.
+        while not answered:
+            self.process.send_signal(signal.SIGUSR1)
+            answered, _, _ = select.select([self.process.stderr.fileno()], [], [], 0.5)
         return self.process.stderr.readline()
 
     def comes_to_tell(self, expected: str) -> None:
         """Wait until it says this."""
         late = time.monotonic() + PATIENCE
+        said = []
         while (told := self.tell()) != expected:
+            said.append(told)
             assert time.monotonic() < late, (told, expected)
-            assert told, f"the program ended with {self.process.wait(PATIENCE)}"
+            assert told, (*said, f"the program ended with {self.process.wait(PATIENCE)}")
 
 
 @contextlib.contextmanager

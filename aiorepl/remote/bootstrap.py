@@ -142,10 +142,19 @@ def _importable(digest: str, modules: bytes) -> Iterator[None]:
     try:
         yield
     finally:
+        if finder.users == 1:
+            _wait_for_threads()
         with finder.lock:
             finder.users -= 1
             if not finder.users:
                 _forget(finder)
+
+
+def _wait_for_threads() -> None:
+    """Let what the session has left to threads come to its end: it may import more."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("aiorepl-") and thread is not threading.current_thread():
+            thread.join()
 
 
 def _forget(finder: Any) -> None:
