@@ -16,7 +16,7 @@ def main(word: str, arguments: Sequence[str]) -> int:
         AioreplError: If the arguments are wrong, or the process cannot be attached to; says why.
     """
     parsed = _parse(arguments)
-    if parsed.pop("look"):
+    if parsed.pop("outside"):
         return _look(parsed["pid"], as_json=parsed["json"])
     return _attach(parsed)
 
@@ -65,7 +65,6 @@ def _look(pid: int, *, as_json: bool) -> int:
 
         print(json.dumps(to_data(found), indent=2, ensure_ascii=False))
         return 0
-    from aiorepl.render import describe_outside  # noqa: F401 - registers what it looks like
     from aiorepl.render.plain import draw
 
     print(draw(found, _columns(), ascii="utf" not in (sys.stdout.encoding or "").lower()), end="")
@@ -90,13 +89,16 @@ def _parse(arguments: Sequence[str]) -> dict[str, Any]:
         description="Open a prompt in a running process, which needs neither to be prepared nor to have aiorepl: cells "
         "run on its loop and see its names. It takes Python 3.14 or newer at both ends, and the right to trace the "
         "process. Leaving takes everything out of it again but the modules that were loaded.",
+        conflict_handler="resolve",
     )
+    # One of the settings has the name of an option of ours, and is set by %set only.
+    add_settings(parser)
+    parser.set_defaults(look=None)
     parser.add_argument("pid", type=int, metavar="PID", help="the process's number")
-    parser.add_argument("--look", action="store_true", help="only read its tasks and stacks: nothing is run in it")
+    parser.add_argument("--look", dest="outside", action="store_true", help="only read its tasks and stacks")
     parser.add_argument("--json", action="store_true", help="with --look: as JSON")
     parser.add_argument("--write", action="store_true", help="allow from the start what changes the process")
     parser.add_argument("--gdb", action="store_true", help="before Python 3.14: use gdb to get in")
     parser.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS", help="give up after so long (30)")
     parser.add_argument("-q", dest="quiet", action="store_true", help="no banner")
-    add_settings(parser)
     return vars(parser.parse_args(arguments))

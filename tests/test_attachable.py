@@ -1,5 +1,6 @@
 """Why a process cannot be attached to is said before anything is done, and what to do instead."""
 
+import json
 import os
 import subprocess
 import sys
@@ -179,6 +180,23 @@ def test_what_the_shell_is_told(home: Home) -> None:
     pid = ended_process()
     ended = run("attach", str(pid), home=home)
     assert (ended.status, ended.out, ended.err) == (2, "", f"aiorepl: there is no process {pid}\n")
+
+
+def test_the_list_of_all_processes_tells_which(home: Home) -> None:
+    with target(home, TARGETS["idle"]) as program:
+        skip_unless_permitted(program.pid)
+        listed = json.loads(run("list", "--json", home=home).out)["rows"]
+    (row,) = [row for row in listed if row["process"] == program.pid]
+    new = sys.version_info >= (3, 14)
+    assert row == {
+        "process": program.pid,
+        "name": "",
+        "command": f"{sys.executable} -u program.py",
+        "python": VERSION,
+        "loops": None,
+        "tasks": 1 if new else None,
+        "state": "attach" if new else f"runs Python {VERSION}, into which there is no way from outside before 3.14",
+    }
 
 
 @needs_remote_exec

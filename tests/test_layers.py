@@ -3,6 +3,7 @@
 import ast
 import functools
 import graphlib
+import marshal
 import re
 import sys
 import tomllib
@@ -13,6 +14,7 @@ from typing import NamedTuple
 from processes import Home, python, run
 
 import aiorepl
+from aiorepl.remote.attach.bundle import make_bundle
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "aiorepl"
@@ -170,6 +172,13 @@ def test_no_module_needs_itself_to_be_loaded() -> None:
         # The package that a module is in is loaded before it, but need not be complete for that.
         needed.discard(name.rpartition(".")[0])
     assert set(graphlib.TopologicalSorter(needs).static_order()) == MODULES.keys()
+
+
+def test_what_is_sent_to_a_process_needs_nothing_that_is_not() -> None:
+    sent = marshal.loads(make_bundle().data).keys()
+    assert {"aiorepl", "aiorepl.attached", "aiorepl.render.every_kind"} <= sent
+    missing = {found.imported for found in own_imports() if found.importer in sent} - sent
+    assert missing == set()
 
 
 def test_the_public_names_are_these() -> None:

@@ -4,8 +4,10 @@ Works while a C call holds the GIL. The process goes on meanwhile, so what is re
 what is; a look that fails for that is made again. Python 3.14+, of the same version as the process.
 """
 
+import importlib
 import os
 import re
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -16,7 +18,7 @@ from aiorepl.introspect.chain import bounded
 from aiorepl.introspect.values import Frame, Stack
 from aiorepl.remote.attach.process import Process
 
-__all__ = ["look_from_outside", "loop_threads", "main_stack"]
+__all__ = ["count_tasks", "look_from_outside", "loop_threads", "main_stack"]
 
 T = TypeVar("T")
 
@@ -72,6 +74,18 @@ def look_from_outside(process: Process) -> OutsideLook:
     return OutsideLook(process.pid, command, threads, tasks, len(seen), omitted, took, "; ".join(errors))
 
 
+def count_tasks(process: Process) -> int | None:
+    """Count the tasks of a process; None if that cannot be read from here."""
+    if process.python != sys.version_info[:2]:
+        return None
+    try:
+        return _read(
+            process.pid, lambda unwinder: sum(len(owner.awaited_by) for owner in unwinder.get_all_awaited_by())
+        )
+    except _Failed:
+        return None
+
+
 def main_stack(pid: int) -> Stack:
     """Where a process's main thread stands, the outermost call first; empty if that cannot be read."""
     try:
@@ -105,13 +119,14 @@ def _read_stacks(pid: int, errors: list[str]) -> dict[int, Stack]:
 def _read(pid: int, look: Callable[[Any], T], *, all_threads: bool = True) -> T:
     """Return what a look at the process gives; one that fails as things move is made again."""
     try:
-        from _remote_debugging import RemoteUnwinder
+        # Python's own, but not before 3.14.
+        unwinder: Any = importlib.import_module("_remote_debugging").RemoteUnwinder
     except ImportError:
         raise _Failed("reading another process takes Python 3.14 or newer") from None
     problem = ""
     for _ in range(_ATTEMPTS):
         try:
-            return look(RemoteUnwinder(pid, all_threads=all_threads))
+            return look(unwinder(pid, all_threads=all_threads))
         except (RuntimeError, OSError, UnicodeDecodeError, MemoryError, ValueError) as error:
             problem = str(error)
             if not _exists(pid) or isinstance(error, PermissionError):

@@ -17,6 +17,7 @@ HAS_PROC = os.path.isdir("/proc/self/task")
 
 # The file that holds the interpreter: a shared library, or else the program itself.
 _LIBRARY = re.compile(r"libpython3\.(\d+)(t?)d?\.so")
+_ASYNCIO = re.compile(r"/(_asyncio|loop)\.(cpython-|abi3)[^/]*\.so$")
 _PROGRAM = re.compile(r"python3\.(\d+)(t?)d?$")
 
 
@@ -33,6 +34,7 @@ class Process(NamedTuple):
     ``users`` are its real, effective and saved ones. ``python`` is its interpreter's version, ``(3, 14)``, or None if
     it has none or hides it; ``executable`` and ``arguments`` are empty where they may not be read. ``threaded_freely``
     if the interpreter is a build without the GIL; ``readable`` if it may be known what its memory holds.
+    ``loads_asyncio`` if it has loaded asyncio's C code, or uvloop's, from a file; some builds have the former built in.
     """
 
     pid: int
@@ -43,6 +45,7 @@ class Process(NamedTuple):
     python: tuple[int, int] | None = None
     threaded_freely: bool = False
     readable: bool = True
+    loads_asyncio: bool = False
 
     @property
     def user(self) -> int:
@@ -77,7 +80,8 @@ def find_process(pid: int) -> Process:
     starts = _images(pid)
     image, version, freely = _interpreter(starts or {}, executable)
     arguments = tuple(_entries(pid, "cmdline"))
-    return Process(pid, users, executable, arguments, image, version, freely, starts is not None)
+    asyncio = any(_ASYNCIO.search(path) for path in starts or ())
+    return Process(pid, users, executable, arguments, image, version, freely, starts is not None, asyncio)
 
 
 def ptrace_allowed(pid: int) -> bool:

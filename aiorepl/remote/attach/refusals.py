@@ -1,7 +1,9 @@
 """Whether a process can be attached to, and why not: all that can be known without touching it."""
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from aiorepl.errors import AttachError
@@ -10,7 +12,7 @@ from aiorepl.remote.attach.place import user_name
 from aiorepl.remote.attach.process import HAS_PROC, Process, find_process, ptrace_allowed
 from aiorepl.remote.attach.request import find_request
 
-__all__ = ["Attachable", "attachable", "check", "check_readable"]
+__all__ = ["Attachable", "attachable", "check", "check_readable", "python_processes"]
 
 _OLDEST = (3, 11)
 _REMOTE_EXEC = (3, 14)
@@ -35,6 +37,18 @@ def attachable(pid: int) -> Attachable:
     except OSError as error:
         # It ended meanwhile.
         return Attachable(None, f"process {pid} cannot be looked at: {error.strerror}")
+
+
+def python_processes() -> Iterator[Process]:
+    """This user's processes that are Python, by number, but for this one; none where the system does not tell."""
+    numbers = sorted(int(name) for name in os.listdir("/proc") if name.isdecimal()) if HAS_PROC else []
+    for pid in numbers:
+        # Most are other users', and to look at all that they map would take long.
+        with contextlib.suppress(OSError, AttachError):
+            if pid != os.getpid() and os.stat(f"/proc/{pid}").st_uid == os.geteuid():
+                process = find_process(pid)
+                if process.python is not None:
+                    yield process
 
 
 def check(process: Process, *, gdb: bool = False) -> Way:
