@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from aiorepl.alerts.watching import watch as watch
     from aiorepl.api import dump as dump
+    from aiorepl.api import install_attach_signal as install_attach_signal
     from aiorepl.api import install_dump_signal as install_dump_signal
     from aiorepl.api import snapshot as snapshot
     from aiorepl.api import why as why
@@ -19,6 +20,7 @@ __all__ = [
     "command",
     "dump",
     "embed",
+    "install_attach_signal",
     "install_dump_signal",
     "post_mortem",
     "serve",

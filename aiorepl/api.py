@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from types import FrameType
-from typing import Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from aiorepl.commands.json_data import to_data
 from aiorepl.commands.report import Report, make_report
@@ -25,7 +25,10 @@ from aiorepl.introspect.why import why as explain
 from aiorepl.render import describe_report  # noqa: F401 - registers what a report looks like
 from aiorepl.render.plain import draw
 
-__all__ = ["DumpSignal", "dump", "install_dump_signal", "snapshot", "why"]
+if TYPE_CHECKING:
+    from aiorepl.remote.attach_signal import AttachSignal
+
+__all__ = ["DumpSignal", "dump", "install_attach_signal", "install_dump_signal", "snapshot", "why"]
 
 Format = Literal["text", "json"]
 
@@ -100,6 +103,26 @@ def install_dump_signal(signum: int | None = None, file: TextIO | None = None) -
     if threading.current_thread() is not threading.main_thread():
         raise AioreplError("install_dump_signal can be called in the main thread only, as signal.signal")
     return DumpSignal(signum, file)
+
+
+def install_attach_signal(signum: int | None = None) -> "AttachSignal":
+    """Let ``aiorepl attach`` in when a signal comes, for a program on a Python before 3.14; Linux.
+
+    Until then nothing is loaded or run for it; it costs one open descriptor, which tells ``aiorepl attach`` of the
+    signal. A child that is forked lets in as well.
+
+    Args:
+        signum: The signal; a real-time one that hardly any program uses if left out.
+
+    Returns:
+        What takes the handler away again; also a context manager.
+
+    Raises:
+        AioreplError: If this is not the main thread, or not Linux.
+    """
+    from aiorepl.remote.attach_signal import AttachSignal, default_signal
+
+    return AttachSignal(default_signal() if signum is None else signum)
 
 
 class DumpSignal:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
@@ -13,11 +14,11 @@ from aiorepl.introspect.own_loops import make_own
 from aiorepl.model import Event, Leave, Notice, Outcome, Output
 from aiorepl.options import add_settings, take_settings
 from aiorepl.remote.client import Interrupted, RemoteSession, greet
-from aiorepl.remote.discovery import find
+from aiorepl.remote.discovery import Found, find
 from aiorepl.remote.messages import Announced, Goodbye, Happened, Typed, Welcome
 from aiorepl.settings import Settings, read_toml
 
-__all__ = ["follow_main", "main"]
+__all__ = ["converse", "follow_main", "main"]
 
 
 class Frontend(Protocol):
@@ -54,7 +55,16 @@ def main(word: str, arguments: Sequence[str]) -> int:
         AioreplError: If the arguments are wrong, or there is no such process.
     """
     parsed = _parse(arguments)
-    connection = _Connection(parsed.pop("target"), parsed.pop("quiet"), take_settings(parsed))
+    return converse(find(parsed.pop("target")), quiet=parsed.pop("quiet"), settings=take_settings(parsed))
+
+
+def converse(found: Found, *, quiet: bool, settings: dict[str, str], connected: socket.socket | None = None) -> int:
+    """Open a prompt in a process, by a socket if there is one already; return the exit status.
+
+    Raises:
+        AioreplError: If a setting is wrong, or the process cannot be reached.
+    """
+    connection = _Connection(found, quiet, settings, connected)
     with asyncio.Runner(loop_factory=make_own, debug=False) as runner:
         return runner.run(connection.run())
 
@@ -62,7 +72,7 @@ def main(word: str, arguments: Sequence[str]) -> int:
 class _Connection:
     """One run of ``aiorepl connect``."""
 
-    def __init__(self, target: str | None, quiet: bool, settings: dict[str, str]) -> None:
+    def __init__(self, found: Found, quiet: bool, settings: dict[str, str], connected: socket.socket | None) -> None:
         self._quiet = quiet
         self._chosen = settings
         self._settings = Settings()
@@ -71,7 +81,7 @@ class _Connection:
         self._prompts = _is_terminal(sys.stdin)
         self._has_screen = self._prompts and _is_terminal(sys.stdout) and os.environ.get("TERM") not in (None, "dumb")
         self._problems = self._read_settings() if self._has_screen else []
-        self._session = RemoteSession(find(target), settings=self._settings, columns=self._columns)
+        self._session = RemoteSession(found, settings=self._settings, columns=self._columns, connected=connected)
         self._frontend: Frontend
         self._leaving = False
 

@@ -31,3 +31,7 @@ class LocalProtocolError(ProtocolError):
 
 class RemoteProtocolError(ProtocolError):
     """The other end broke the protocol."""
+
+
+class AttachError(AioreplError):
+    """A process cannot be attached to; the message says why and what to do instead."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aiorepl.interpret.interpreter import Represent
     from aiorepl.settings import Settings
 
-__all__ = ["serve"]
+__all__ = ["program_name", "represent", "serve"]
 
 
 def serve(
@@ -47,17 +47,17 @@ def serve(
         ServeError: If the socket cannot be made, or the name is none.
     """
     offer = Offer(
-        _program_name() if name is None else usable_name(name),
+        program_name() if name is None else usable_name(name),
         "read-only" if read_only else "write",
         namespace,
         program_loop(),
-        _represent,
+        represent,
     )
     return Server(offer, None if path is None else os.path.abspath(path))
 
 
-def _program_name() -> str:
-    """A name made of the file, or the module's package, that was started."""
+def program_name() -> str:
+    """Make a name of the file, or the module's package, that was started."""
     started = sys.argv[0] if getattr(sys, "argv", None) else ""
     file = os.path.basename(started).removesuffix(".py")
     if file == "__main__":
@@ -66,8 +66,8 @@ def _program_name() -> str:
     return name if name and not name.isdecimal() else "python"
 
 
-def _represent(settings: "Settings", columns: Callable[[], int]) -> "Represent":
-    # What draws is loaded for the first session.
+def represent(settings: "Settings", columns: Callable[[], int]) -> "Represent":
+    """Return what shows the values of a session's cells; it is loaded for the first one."""
     with FORKING.kept_away():
         import aiorepl.render.plain
         import aiorepl.render.values  # noqa: F401 - needed by the first value that is shown

@@ -33,6 +33,7 @@ SUBCOMMANDS: Mapping[str, Subcommand] = {
     "run": Subcommand("aiorepl.beside", "run a program unmodified, with a prompt beside it"),
     "list": Subcommand("aiorepl.far_list", "the processes that can be reached"),
     "connect": Subcommand("aiorepl.connected", "a prompt in a process that has called aiorepl.serve()"),
+    "attach": Subcommand("aiorepl.attaching", "a prompt in any process of Python 3.14 or newer"),
     "follow": Subcommand("aiorepl.connected:follow_main", "what happens at somebody else's prompt there"),
     "exec": Subcommand("aiorepl.far_command:exec_main", "run one cell there"),
     **{

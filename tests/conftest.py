@@ -1,5 +1,8 @@
 """Fixtures that several files share."""
 
+import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,3 +31,15 @@ def time_to_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 def looks_at_once(time_to_answer: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """For a test whose loop is blocked: look at it from outside at once."""
     give_time_to_answer(0.02, monkeypatch)
+
+
+@pytest.fixture
+def private_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """A folder for what the test makes to attach to a process: nothing may be left there.
+
+    pytest's own, which is made before, is too long for a socket's name.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        monkeypatch.setattr(tempfile, "tempdir", name)
+        yield Path(name)
+        assert os.listdir(name) == []

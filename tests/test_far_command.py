@@ -52,6 +52,8 @@ class Shell:
 def shell(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     (tmp_path / "aiorepl").mkdir(mode=0o700)
     monkeypatch.setattr("aiorepl.remote.discovery.folders", lambda: [str(tmp_path / "aiorepl")])
+    # This machine's.
+    monkeypatch.setattr("aiorepl.far_list.other_rows", lambda served: [])
     return Shell(capsys, tmp_path / "aiorepl")
 
 

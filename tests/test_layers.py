@@ -3,6 +3,7 @@
 import ast
 import functools
 import graphlib
+import marshal
 import re
 import sys
 import tomllib
@@ -13,6 +14,7 @@ from typing import NamedTuple
 from processes import Home, python, run
 
 import aiorepl
+from aiorepl.remote.attach.bundle import make_bundle
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "aiorepl"
@@ -28,12 +30,14 @@ ORDER = (
     ("remote",),
     ("render",),
     ("api", "serving"),
+    ("attached",),
     ("terminal", "remote.client", "pytest_plugin"),
     ("prompt_thread",),
     ("companion", "embedding", "options", "programs"),
     ("application", "main_program"),
     ("beside", "connected", "far_arguments", "far_output"),
     ("far_command", "far_list"),
+    ("attaching",),
     ("subcommands",),
     ("cli",),
     ("__main__",),
@@ -51,7 +55,7 @@ THIRD_PARTY = {
 }
 
 # A package that has loaded what loads it: not a dependency.
-HOSTS = {"pytest": {"pytest_plugin"}}
+HOSTS = {"pytest": {"pytest_plugin"}, "gdb": {"remote"}}
 
 # Registered in a program, this tells at its very end what it has loaded.
 TELL = f"import atexit, sys; _ = atexit.register(lambda: print(set({sorted(THIRD_PARTY)}) & sys.modules.keys()))"
@@ -171,10 +175,17 @@ def test_no_module_needs_itself_to_be_loaded() -> None:
     assert set(graphlib.TopologicalSorter(needs).static_order()) == MODULES.keys()
 
 
+def test_what_is_sent_to_a_process_needs_nothing_that_is_not() -> None:
+    sent = marshal.loads(make_bundle().data).keys()
+    assert {"aiorepl", "aiorepl.attached", "aiorepl.render.every_kind"} <= sent
+    missing = {found.imported for found in own_imports() if found.importer in sent} - sent
+    assert missing == set()
+
+
 def test_the_public_names_are_these() -> None:
     assert aiorepl.__all__ == [
-        *("__version__", "command", "dump", "embed", "install_dump_signal", "post_mortem", "serve", "snapshot"),
-        *("watch", "why"),
+        *("__version__", "command", "dump", "embed", "install_attach_signal", "install_dump_signal", "post_mortem"),
+        *("serve", "snapshot", "watch", "why"),
     ]
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
@@ -61,15 +62,23 @@ class Interrupted(Exception):
 
 
 async def greet(
-    found: Found, purpose: Purpose, *, columns: int = 80, follows: int = 0, timeout: float = _GREETING
+    found: Found,
+    purpose: Purpose,
+    *,
+    columns: int = 80,
+    follows: int = 0,
+    timeout: float = _GREETING,
+    connected: socket.socket | None = None,
 ) -> tuple[ClientChannel, Welcome]:
-    """Connect to a program and return what it says of itself; the channel is to be closed.
+    """Connect to a program, unless a socket is connected, and return what it says of itself.
+
+    The channel is to be closed.
 
     Raises:
         ServeError: If it cannot be reached, or refuses.
     """
     try:
-        channel = Channel(connect(found.path, timeout), ClientConnection())
+        channel = Channel(connected or connect(found.path, timeout), ClientConnection())
     except OSError as error:
         raise ServeError(f"cannot connect to {found}: {error.strerror or error}") from None
     try:
@@ -102,6 +111,7 @@ class RemoteSession:
         settings: Settings,
         columns: Callable[[], int] = lambda: 80,
         purpose: Purpose = "session",
+        connected: socket.socket | None = None,
     ) -> None:
         """Connect to nothing yet.
 
@@ -110,6 +120,7 @@ class RemoteSession:
             settings: Those of the frontend; the session has the same.
             columns: How wide the frontend's window is now.
             purpose: "session", or "command" for a single submission.
+            connected: A socket to the program, if there is one.
         """
         self.found = found
         self.welcome: Welcome
@@ -121,6 +132,7 @@ class RemoteSession:
         self._columns = columns
         self._told_columns = 0
         self._purpose: Purpose = purpose
+        self._connected = connected
         self._channel: ClientChannel
         self._reader: asyncio.Task[None]
         self._announcements: asyncio.Queue[Event | None] = asyncio.Queue()
@@ -143,7 +155,9 @@ class RemoteSession:
             ServeError: If the program cannot be reached, or refuses.
         """
         self._told_columns = self._columns()
-        self._channel, self.welcome = await greet(self.found, self._purpose, columns=self._told_columns)
+        self._channel, self.welcome = await greet(
+            self.found, self._purpose, columns=self._told_columns, connected=self._connected
+        )
         self._heard = time.monotonic()
         self._channel.send(Configure(tuple((setting.name, value) for setting, value in self._settings)))
         self._reader = asyncio.create_task(self._read(), name="aiorepl-read")

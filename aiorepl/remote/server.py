@@ -108,7 +108,9 @@ class Server:
         self._stop = asyncio.Event()
         self._start_thread()
         _SERVERS.add(self)
-        _register()
+        # What is called around a fork can never be taken away again: who is attached to is to be left clean.
+        if listens:
+            _register()
 
     def _start_thread(self) -> None:
         # A daemon: it must not keep the process from ending.

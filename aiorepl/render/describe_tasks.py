@@ -11,7 +11,7 @@ from aiorepl.render.describe import describe
 from aiorepl.render.describe_stats import STATS_COLUMNS, counted_words, stats_cells, stats_rows
 from aiorepl.render.text import seconds
 
-__all__ = ["spot", "stack_lines", "view_blocks"]
+__all__ = ["branches", "short", "spot", "stack_lines", "view_blocks"]
 
 # A deeper line of a tree is drawn at this depth, with its own depth before it.
 _DEEPEST = 6
@@ -93,7 +93,7 @@ def _(value: values.TaskGroups) -> tuple[Block, ...]:
 
 @describe.register
 def _(value: values.TaskTree) -> tuple[Block, ...]:
-    prefixes = _branches([row.depth for row in value.rows])
+    prefixes = branches([row.depth for row in value.rows])
     rows = tuple(
         (f"{prefix}{row.row.task.number} {row.row.task.name}", row.row.task.state, _stands(row.row), _branch_end(row))
         for prefix, row in zip(prefixes, value.rows, strict=True)
@@ -132,7 +132,7 @@ def _(value: values.StackGroups) -> tuple[Block, ...]:
         count = f"{group.size:,} {'task' if group.size == 1 else 'tasks'}"
         waits = f", waits on {group.waits}" if group.waits else ""
         numbers = _some(group.numbers, group.size)
-        blocks += [_EMPTY, Rule(f"{count} ({numbers}): {_short(group.coroutine)}{waits}")]
+        blocks += [_EMPTY, Rule(f"{count} ({numbers}): {short(group.coroutine)}{waits}")]
         blocks += stack_lines(group.stack)
     if value.omitted:
         blocks.append(Lines((f"… {value.omitted:,} more groups",), "dim"))
@@ -231,10 +231,10 @@ def _stands(row: values.TaskRow) -> str:
 
 
 def _at(coroutine: str, place: Frame | None) -> str:
-    return f"{_short(coroutine)} {spot(place)}" if place else _short(coroutine) or "–"
+    return f"{short(coroutine)} {spot(place)}" if place else short(coroutine) or "–"
 
 
-def _short(coroutine: str) -> str:
+def short(coroutine: str) -> str:
     """A name without the functions that it was defined in."""
     return coroutine.rpartition("<locals>.")[2]
 
@@ -269,7 +269,7 @@ def _placed(task: values.TaskRef) -> str:
     return f"{_named(task)} ({spot(task.place)})" if task.place else _named(task)
 
 
-def _branches(depths: Sequence[int]) -> list[str]:
+def branches(depths: Sequence[int]) -> list[str]:
     """What is drawn before each line of a tree, whose lines are given by their depths."""
     prefixes: list[str] = []
     # Read from the end: depths at which a line is still to come before the tree goes back above them.
@@ -341,7 +341,7 @@ def _headline(row: values.TaskRow) -> str:
 
 
 def _full(frame: Frame) -> str:
-    return f"{frame.file}:{frame.line} in {_short(frame.function)}"
+    return f"{frame.file}:{frame.line} in {short(frame.function)}"
 
 
 def stack_lines(stack: Sequence[Frame]) -> list[Block]:

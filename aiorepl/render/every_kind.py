@@ -5,6 +5,7 @@ from aiorepl.render import (  # noqa: F401
     describe_debug,
     describe_doctor,
     describe_loops,
+    describe_outside,
     describe_remote,
     describe_report,
     describe_tasks,

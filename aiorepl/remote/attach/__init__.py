@@ -1,0 +1,1 @@
+"""How a session gets into a process that was not prepared for it, or only for a signal."""
