@@ -227,9 +227,10 @@ def program(source: str, home: Home, *arguments: str, python: Sequence[str] = ()
 
 
 def runtime(home: Home) -> dict[str, str]:
-    """Let sockets be in a folder of this home."""
-    (home.path / "run").mkdir(exist_ok=True)
-    return {"XDG_RUNTIME_DIR": str(home.path / "run")}
+    """Let sockets be in a folder of this home, and nobody look for others in the temporary one."""
+    for name in ("run", "tmp"):
+        (home.path / name).mkdir(exist_ok=True)
+    return {"XDG_RUNTIME_DIR": str(home.path / "run"), "TMPDIR": str(home.path / "tmp")}
 
 
 SLEEPER = """

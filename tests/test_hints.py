@@ -94,7 +94,7 @@ def test_a_cell_that_blocked_others_is_told_how_not_to(cells: Cells) -> None:
     cells.run("other = asyncio.create_task(asyncio.Event().wait())")
     (hint,) = cells.hints("hold(0.15)")
     before, _, after = hint.partition(" s, and ")
-    assert before.startswith("this cell blocked the loop for 0.1")
+    assert before.startswith("this cell blocked the loop for 0.")
     assert after == "another task stood still meanwhile; in a thread it does not: await asyncio.to_thread(hold, 0.15)"
 
 

@@ -8,7 +8,7 @@ from aiorepl.interpret.daemon import in_thread
 
 @command(group="tasks", looks=True)
 async def dump(context: Context) -> Report:
-    """Report on every loop of the process: its tasks by where they stand, and what is wrong.
+    """Report on every loop of the process, and what is wrong there.
 
     The same as aiorepl.dump() writes; its size is bounded, however many tasks there are.
     """
