@@ -227,9 +227,8 @@ def program(source: str, home: Home, *arguments: str, python: Sequence[str] = ()
 
 
 def runtime(home: Home) -> dict[str, str]:
-    """Let sockets be in a folder of this home."""
-    (home.path / "run").mkdir(exist_ok=True)
-    return {"XDG_RUNTIME_DIR": str(home.path / "run")}
+    """Let sockets be in a folder of this home, and nowhere else."""
+    return {"AIOREPL_RUNTIME_DIR": str(home.path / "run")}
 
 
 SLEEPER = """
