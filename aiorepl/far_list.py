@@ -52,7 +52,7 @@ def other_rows(served: set[int]) -> list[ProcessRow]:
 
 
 async def _look_at(found: Found) -> ProcessRow:
-    row = ProcessRow(found.process, found.name, command_of(found.process))
+    row = ProcessRow(found.process, found.name, command_of(found.process), path=found.path)
     try:
         channel, welcome = await greet(found, "look", timeout=_LOOK)
     except ServeError as error:

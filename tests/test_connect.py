@@ -18,7 +18,7 @@ def app(home: Home) -> Iterator[Process]:
 
 def connects(home: Home, *arguments: str) -> Person:
     """A person at the prompt of ``aiorepl connect``."""
-    person = Person(home.path, "connect", *arguments, XDG_RUNTIME_DIR=runtime(home)["XDG_RUNTIME_DIR"])
+    person = Person(home.path, "connect", *arguments, AIOREPL_RUNTIME_DIR=runtime(home)["AIOREPL_RUNTIME_DIR"])
     try:
         person.waits_for_prompt()
     except BaseException:

@@ -1,11 +1,14 @@
 """One question to a served process from the shell: the answer, its forms, and the exit status."""
 
 import asyncio
+import contextlib
 import io
 import json
 import os
 import signal
+import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +21,7 @@ from aiorepl import far_list
 from aiorepl.errors import AioreplError, ServeError
 from aiorepl.far_command import exec_main, main
 from aiorepl.remote.discovery import served as all_served
-from aiorepl.remote.sockets import SocketName
+from aiorepl.remote.sockets import SocketName, bind
 from aiorepl.session.access import Mode
 
 
@@ -133,6 +136,33 @@ def test_exec_runs_a_cell(shell: Shell, app: Served) -> None:
     assert shell("exec", "4711", "x = 1") == Told(0, "", "")
 
 
+def test_through_a_socket_that_is_forwarded(shell: Shell, app: Served, tmp_path: Path) -> None:
+    """As by ssh: at each end it is this user's process that is talked to."""
+    path = str(tmp_path / "forwarded.sock")
+
+    def pass_on(source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(4096):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    def forward(listener: socket.socket) -> None:
+        accepted, _ = listener.accept()
+        with accepted, socket.socket(socket.AF_UNIX) as onwards:
+            onwards.connect(app.server.path)
+            back = threading.Thread(target=pass_on, args=(onwards, accepted))
+            back.start()
+            pass_on(accepted, onwards)
+            back.join()
+
+    with bind(path) as listener:
+        listener.setblocking(True)
+        forwarding = threading.Thread(target=forward, args=(listener,))
+        forwarding.start()
+        assert shell("exec", path, "6 * 7") == Told(0, "42\n", "")
+        forwarding.join()
+
+
 def test_exec_reads_code_from_standard_input(shell: Shell, app: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("for n in range(2):\n    print(n)\n"))
     assert shell("exec", "app", "-") == Told(0, "0\n1\n", "")
@@ -204,6 +234,7 @@ def test_list(shell: Shell, app: Served, tmp_path: Path) -> None:
         assert listed["app"]["loops"] == 3
         assert listed["app"]["tasks"] > 3
         assert "python" in listed["reader"]["command"]
+        assert listed["app"]["path"].endswith("/4711-app.sock")
 
 
 def test_list_where_there_is_none_and_where_one_does_not_answer(

@@ -60,6 +60,21 @@ def test_other_files_are_no_sockets_of_ours(file: str) -> None:
     assert SocketName.read(file) is None
 
 
+@pytest.fixture(autouse=True)
+def _no_other_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AIOREPL_RUNTIME_DIR", raising=False)
+
+
+def test_one_folder_can_be_the_only_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("AIOREPL_RUNTIME_DIR", str(tmp_path / "mine"))
+    assert folders() == [str(tmp_path / "mine")]
+    assert folder() == str(tmp_path / "mine")
+    (tmp_path / "mine").chmod(0o755)
+    with pytest.raises(ServeError, match="mine is open to others"):
+        folder()
+
+
 def test_the_folder_is_made_for_this_user_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     before = os.umask(0)

@@ -19,7 +19,7 @@ from aiorepl.remote.discovery import Found, find, find_all, served
 @pytest.fixture
 def home(home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
     """One with a folder for sockets, the only one where this process looks for any."""
-    monkeypatch.setattr("aiorepl.remote.discovery.folders", lambda: [str(home.path / "run" / "aiorepl")])
+    monkeypatch.setattr("aiorepl.remote.discovery.folders", lambda: [str(home.path / "run")])
     return home
 
 
@@ -32,13 +32,13 @@ def says(found: Found, *lines: str) -> list[str]:
 
 
 def sockets(home: Home) -> list[str]:
-    return sorted(os.listdir(home.path / "run" / "aiorepl"))
+    return sorted(os.listdir(home.path / "run"))
 
 
 def test_a_program_serves_by_one_line_and_removes_its_socket_at_the_end(home: Home) -> None:
     with program(SLEEPER, home) as app:
         found = find("program")
-        assert found == Found(app.number, "program", str(home.path / "run" / "aiorepl" / f"{app.number}-program.sock"))
+        assert found == Found(app.number, "program", str(home.path / "run" / f"{app.number}-program.sock"))
         assert stat.S_IMODE(os.stat(found.path).st_mode) == 0o600
         assert says(found, "1 + 1", "main", "exit()", "quit", "raise SystemExit(3)")[0] == "2"
         assert says(found, "stop = 1; __name__") == ["'__main__'"]

@@ -28,7 +28,7 @@ class Found(NamedTuple):
 
 
 class ProcessRow(NamedTuple):
-    """A process that can be reached, or why not: ``state`` says by what.
+    """A process that can be reached, or why not: ``state`` says by what, and ``path`` is its socket.
 
     What it did not tell is None or empty.
     """
@@ -40,6 +40,7 @@ class ProcessRow(NamedTuple):
     loops: int | None = None
     tasks: int | None = None
     state: str = ""
+    path: str = ""
 
 
 class ProcessList(NamedTuple):

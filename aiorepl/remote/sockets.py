@@ -76,7 +76,13 @@ def usable_name(name: str) -> str:
 
 
 def folders() -> Sequence[str]:
-    """Where this user's sockets may be: an app may be started with another environment than its client is."""
+    """Where this user's sockets may be: an app may be started with another environment than its client is.
+
+    ``AIOREPL_RUNTIME_DIR`` names the only folder, where it is set.
+    """
+    only = os.environ.get("AIOREPL_RUNTIME_DIR", "")
+    if os.path.isabs(only):
+        return [only]
     user = os.geteuid()
     runtime = [os.environ.get("XDG_RUNTIME_DIR", ""), f"/run/user/{user}"]
     temporary = [os.environ.get("TMPDIR", ""), "/tmp"]
@@ -92,7 +98,8 @@ def folder() -> str:
         ServeError: If it cannot be made, or somebody else could enter it.
     """
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    chosen = folders()[0] if os.path.isabs(runtime) and os.path.isdir(runtime) else folders()[-1]
+    there = folders()
+    chosen = there[0] if os.path.isabs(runtime) and os.path.isdir(runtime) else there[-1]
     try:
         with contextlib.suppress(FileExistsError):
             os.mkdir(chosen, 0o700)
