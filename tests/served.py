@@ -227,15 +227,8 @@ def program(source: str, home: Home, *arguments: str, python: Sequence[str] = ()
 
 
 def runtime(home: Home) -> dict[str, str]:
-<<<<<<< HEAD
-    """Let sockets be in a folder of this home, and nobody look for others in the temporary one."""
-    for name in ("run", "tmp"):
-        (home.path / name).mkdir(exist_ok=True)
-    return {"XDG_RUNTIME_DIR": str(home.path / "run"), "TMPDIR": str(home.path / "tmp")}
-=======
     """Let sockets be in a folder of this home, and nowhere else."""
     return {"AIOREPL_RUNTIME_DIR": str(home.path / "run")}
->>>>>>> serve
 
 
 SLEEPER = """
