@@ -27,6 +27,8 @@ import asyncio, os, signal, sys, threading, time
 def tell(*_):
     fds = [os.readlink(f"/proc/self/fd/{fd}").partition(":")[0] for fd in os.listdir("/proc/self/fd") if int(fd) > 2
            and os.path.exists(f"/proc/self/fd/{fd}")]
+    # Once ctypes is loaded, its library keeps its own file open.
+    fds = [name for name in fds if "/libffi." not in name]
     ours = [name for name in sys.modules if name.partition(".")[0] == "aiorepl"]
     threads = [thread.name for thread in threading.enumerate()]
     streams = type(sys.stdin), type(sys.stdout), type(sys.stderr), input, sys.breakpointhook, type(signal.getsignal(2))

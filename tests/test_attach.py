@@ -164,3 +164,39 @@ def test_a_stranger_at_the_socket_is_not_taken_for_the_process(home: Home) -> No
             out, _ = stranger.communicate()
             late.cancel()
     assert out == "b''\n"
+
+
+IN_A_CONTAINER = """
+mount -t tmpfs none /tmp && mount --bind "$1" /mnt && exec "/mnt/bin/$2" -I -S -u -c "$3"
+"""
+CONTAINED = """
+import asyncio, os
+async def main():
+    print("ready")
+    await asyncio.Event().wait()
+asyncio.run(main())
+"""
+
+
+@ROOT_ONLY
+def test_a_process_that_sees_other_files(home: Home) -> None:
+    """In a container its interpreter's file is not where it says, and its folder for temporary files is another."""
+    interpreter = os.path.basename(os.path.realpath(sys.executable))
+    arguments = [sys.base_prefix, interpreter, CONTAINED]
+    with subprocess.Popen(
+        ["unshare", "--mount", "sh", "-c", IN_A_CONTAINER, "sh", *arguments], stdout=subprocess.PIPE, text=True
+    ) as program:
+        late = threading.Timer(2 * PATIENCE, program.kill)
+        late.start()
+        try:
+            assert program.stdout is not None
+            if program.stdout.readline() != "ready\n":
+                pytest.skip("this system does not let mount")
+            skip_unless_permitted(program.pid)
+            attached = attach(program.pid, patience=PATIENCE)
+            attached.socket.close()
+            assert attached.wait_until_left(PATIENCE)
+            assert os.listdir(f"/proc/{program.pid}/root/tmp") == []
+        finally:
+            late.cancel()
+            program.kill()

@@ -67,7 +67,9 @@ class ByRemoteExec:
         except PermissionError:
             raise AttachError(f"process {pid} may not be attached to; as root: sudo aiorepl attach {pid}") from None
         except (RuntimeError, OSError) as error:
-            raise AttachError(f"process {pid} cannot be asked: {error}") from None
+            # It looks for the interpreter's file here, where a container's is not.
+            if self._runtime is None or not self._ask_main(self._runtime):
+                raise AttachError(f"process {pid} cannot be asked: {error}") from None
         self._asked_at = time.monotonic()
 
     def nudge(self) -> None:
@@ -103,6 +105,13 @@ class ByRemoteExec:
             pass
         finally:
             self._runtime.close()
+        return True
+
+    def _ask_main(self, runtime: Runtime) -> bool:
+        try:
+            runtime.ask(runtime.threads()[self._process.pid], self._path)
+        except (OSError, KeyError):
+            return False
         return True
 
     def _ask_again(self, threads: dict[int, int] | None = None) -> None:
