@@ -102,7 +102,9 @@ def test_steps_and_busy_seconds_are_those_of_the_task(debug: bool) -> None:
     assert stats.longest is not None
     assert 0.3 <= stats.longest <= stats.busy - 0.03
     assert stats.longest_at is not None
-    assert (stats.longest_at.file, stats.longest_at.line) == (__file__, worker.__code__.co_firstlineno + 5)
+    assert stats.longest_at.file == __file__
+    # A busy machine may hold up a short step for longer.
+    assert stats.longest_at.line - worker.__code__.co_firstlineno in (3, 5)
     assert (stats.wakes, stats.own) == (5, 1)
 
 
