@@ -19,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "serving.md"
 
+PROGRAM = "examples/served_shop.py"
 COMMAND = "$ "
 BLOCK = re.compile(r"(?ms)^```text\n(?=\$ aiorepl)(.*?)^```$")
 
@@ -33,10 +34,8 @@ def answered(page: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "AIOREPL_RUNTIME_DIR": folder, "HOME": folder}
         # Named as a person in the checkout would.
-        command = ["python", "examples/served_shop.py"]
-        with subprocess.Popen(
-            command, executable=sys.executable, cwd=ROOT, env=environment, stdout=subprocess.PIPE
-        ) as shop:
+        command = [sys.executable, PROGRAM]
+        with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE) as shop:
             try:
                 assert shop.stdout is not None
                 shop.stdout.readline()
@@ -65,6 +64,7 @@ def _run(line: str, environment: Mapping[str, str]) -> str:
         [bash, "-c", script], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     shown = ended.stdout.replace(sysconfig.get_path("stdlib"), "lib/python")
+    shown = re.sub(rf"{re.escape(sys.executable[:20])}\S*( exam\S*…| \S*…|…)", f"python {PROGRAM}", shown)
     return shown + (f"(exit status {ended.returncode})\n" if ended.returncode else "")
 
 
