@@ -52,6 +52,8 @@ SUBCOMMANDS: Mapping[str, Subcommand] = {
             "io": "what the loop there watches",
             "loop": "how the loop there is doing",
             "loops": "the loops there",
+            "alerts": "what went wrong there so far",
+            "doctor": "what is wrong there, in plain language, after a look of some seconds",
             "dump": "everything at once",
             "cancel": "ask tasks there to end",
         }.items()
