@@ -198,7 +198,7 @@ def _runner(frame: FrameType | None) -> CodeType | None:
 _LOOP_FILES = (
     *("asyncio/events.py", "asyncio/base_events.py", "asyncio/unix_events.py"),
     *("aiorepl/alerts/steps.py", "aiorepl/alerts/pulse.py", "aiorepl/alerts/loop_watch.py"),
-    "aiorepl/alerts/ticking.py",
+    *("aiorepl/alerts/ticking.py", "aiorepl/alerts/stats.py"),
 )
 
 
