@@ -157,6 +157,18 @@ def test_a_slow_step_refers_to_its_alert_by_its_line_or_else_by_its_task() -> No
     assert commands == ["%alerts 7", "%alerts 8", "%alerts", "%alerts"]
 
 
+def test_a_step_that_kept_every_thread_from_running_does_not_belong_into_a_thread() -> None:
+    spell = Spell("worker (work)", 5, LINE, 0.5, 0.5, looks=2, there=2, hidden=True)
+    (cause,) = causes(seen(sampled=Sampled(looks=50, busy=5, spells=(spell,), held=0.5, longest=0.5)))
+    assert cause.evidence == (
+        f"{APP}, line 12",
+        "it held the GIL, so that no other thread could run; looks that could be made all the same: 2",
+    )
+    assert cause.advice == (
+        "A thread does not help here: do it in pieces, or in another process (ProcessPoolExecutor)."
+    )
+
+
 def test_a_loop_that_is_busy_with_slow_steps_is_not_told_to_have_too_many() -> None:
     spell = Spell("worker (work)", 1, LINE, 0.5, 1.4)
     one = Sampled(looks=300, busy=290, spells=(spell,), held=1.4, longest=0.5)

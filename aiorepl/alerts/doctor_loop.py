@@ -90,10 +90,17 @@ def _blocked_by(spell: Spell, seen: Observations) -> Cause:
     if spell.where is not None:
         place = where_words(spell.where)
         evidence.append(f"{place}: {spell.source}" if spell.source else place)
-    evidence.append(f"{spell.there:,} of {spell.looks:,} looks meanwhile found it there, 10 ms apart")
+    if spell.hidden:
+        evidence.append(
+            f"it held the GIL, so that no other thread could run; looks that could be made all the same: {spell.looks:,}"
+        )
+    else:
+        evidence.append(f"{spell.there:,} of {spell.looks:,} looks meanwhile found it there, 10 ms apart")
     if spell.behind:
         evidence.append(f"{spell.behind:,} {'callback' if spell.behind == 1 else 'callbacks'} waited behind it")
-    advice = f"{spell.call} blocks the loop's thread. Write instead: {spell.cure}" if spell.call else _DIVIDE
+    advice = _ELSEWHERE if spell.hidden else _DIVIDE
+    if spell.call:
+        advice = f"{spell.call} blocks the loop's thread. Write instead: {spell.cure}"
     command, shows = _about(_alert_of(seen, spell), spell, seen)
     tasks = (spell.task,) if spell.task is not None else ()
     return Cause("blocked", 3 if lasts else 2, title, tuple(evidence), advice, command, shows, tasks)

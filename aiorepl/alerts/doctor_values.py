@@ -35,7 +35,7 @@ class Spell(NamedTuple):
     ``who`` is the task with its coroutine, ``task`` its number; ``others`` if not all steps were this task's. ``there``
     of ``looks`` during these steps found the loop at ``where``. ``call`` is a call that is known to block, and ``cure``
     what to write instead. ``behind`` is how many callbacks were ready meanwhile, None if that was not seen. ``lasts``
-    if it had not ended.
+    if it had not ended, ``hidden`` if it kept every other thread from running, and from looking at it.
     """
 
     who: str
@@ -52,6 +52,7 @@ class Spell(NamedTuple):
     behind: int | None = None
     lasts: bool = False
     others: bool = False
+    hidden: bool = False
 
 
 class Hot(NamedTuple):

@@ -34,7 +34,7 @@ _SEEN = 0.3
 class _Step:
     """A step of the loop under observation: since when, whose, and where looks found it."""
 
-    def __init__(self, key: object, started: float, task: Any) -> None:
+    def __init__(self, key: tuple[int, object], started: float, task: Any) -> None:
         self.key = key
         self.started = started
         self.ended = started
@@ -97,7 +97,8 @@ class Sampler:
             self._busy += 1
             self._note(sample, ticks, now)
         else:
-            self._end_step()
+            if self._step is not None and self._step.key[0] != ticks:
+                self._end_step()
             # Threads take turns where one of them calls the system: there a busy loop is found more often than not, so
             # that what counts is whether somebody had the next turn at the tick, if there was one since.
             self._looks += ticks != self._counted
@@ -112,7 +113,7 @@ class Sampler:
         # It may come to a tick as soon as this thread leaves it the GIL.
         self._ticker.wait(5 * EVERY)
         overdue = self._ticker.overdue
-        self._end_step(lasts=overdue >= self._slow)
+        self._end_step(lasts=self._ticker.held >= self._slow)
         self._ticker.stop()
         hidden = self._hidden()
         return Sampled(
@@ -131,7 +132,7 @@ class Sampler:
 
     def _hidden(self) -> Gap:
         """The longest time in which the loop's thread worked, but could not be looked at, as nothing else could run."""
-        longest = Gap(0.0, 0.0, 0.0, False)
+        longest = Gap(0.0, 0.0, 0.0, 0.0, False)
         for gap in list(self._ticker.gaps):
             length = gap.ended - gap.begun
             seen = any(begun < gap.ended and ended > gap.begun for begun, ended in self._held)
@@ -169,31 +170,35 @@ class Sampler:
         step, self._step = self._step, None
         if step is None:
             return
-        ended = step.ended
-        if lasts:
-            ended = self._clock()
-        elif (gap := self._gap_at(step.ended)) is not None:
-            # It ended when the loop came to its tick. If it was hardly seen, something else may have held that up: a
-            # collection of garbage, or a machine that gave neither thread a processor.
-            well_seen = step.lines.total() * EVERY > _SEEN * (gap.ended - gap.begun)
-            if well_seen or (gap.worked >= self._slow and not gap.collected):
-                ended = gap.ended
+        gap = self._gap_at(step.ended)
+        # It ended when the loop came to its tick.
+        ended = self._clock() if lasts else gap.ended if gap is not None else step.ended
+        slow = lasts or (gap is not None and self._is_held_by(step, gap))
         duration = ended - step.started
-        if duration > 0:
+        if duration > 0 and (slow or gap is None):
             self._longest = max(self._longest or 0.0, duration)
-        if duration >= self._slow:
+        if slow and duration >= self._slow:
             self._held.append((step.started, ended))
-            self._add_spell(step, duration, lasts)
+            hidden = gap is not None and not _was_seen(step, gap)
+            self._add_spell(step, duration, lasts=lasts, hidden=hidden)
+
+    def _is_held_by(self, step: _Step, gap: Gap) -> bool:
+        """Tell whether a step is why the loop did not come to its tick for long.
+
+        If it was hardly seen, that may have been a collection of garbage, or a machine that gave neither thread a
+        processor.
+        """
+        return gap.held >= self._slow and (_was_seen(step, gap) or (gap.worked >= self._slow and not gap.collected))
 
     def _gap_at(self, time: float) -> Gap | None:
         return next((gap for gap in reversed(list(self._ticker.gaps)) if gap.begun <= time <= gap.ended), None)
 
-    def _add_spell(self, step: _Step, duration: float, lasts: bool) -> None:
+    def _add_spell(self, step: _Step, duration: float, *, lasts: bool, hidden: bool) -> None:
         where, there = step.lines.most_common(1)[0]
         looks = step.lines.total()
         name, cure = step.call
         spell = Spell(step.who, step.task, where, duration, duration, 1, looks, there, line_text(where), name, cure)
-        spell = spell._replace(behind=step.behind, lasts=lasts)
+        spell = spell._replace(behind=step.behind, lasts=lasts, hidden=hidden)
         before = self._spells.get(where)
         if before is not None:
             self._spells[where] = _together(before, spell)
@@ -215,6 +220,11 @@ class Sampler:
 
 
 _HOOKS = ("alerts/steps.py", "alerts/turns.py", "alerts/statistics.py")
+
+
+def _was_seen(step: _Step, gap: Gap) -> bool:
+    """Tell whether a step was looked at as often as there was time to."""
+    return step.lines.total() * EVERY > _SEEN * (gap.ended - gap.begun)
 
 
 def _together(before: Spell, spell: Spell) -> Spell:

@@ -9,6 +9,7 @@ import contextlib
 import contextvars
 import gc
 import itertools
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -35,13 +36,20 @@ _FEW = 5
 class Gap(NamedTuple):
     """A time in which the loop did not come to a tick that was due.
 
-    ``worked`` is for how long its thread had a processor; ``collected`` if all garbage was collected meanwhile.
+    ``worked`` is for how long its thread had a processor, and ``starved`` for how long it wanted one and had none, as
+    far as the system tells; ``collected`` if all garbage was collected meanwhile.
     """
 
     begun: float
     ended: float
     worked: float
+    starved: float
     collected: bool
+
+    @property
+    def held(self) -> float:
+        """For how long the loop was held by itself, and not by the rest of the machine."""
+        return self.ended - self.begun - self.starved
 
 
 class Ticker:
@@ -60,6 +68,8 @@ class Ticker:
         self._begun = (0.0, 0.0)
         self._thread_time = 0.0
         self._collections = 0
+        self._delay = _Delay()
+        self._delayed = 0.0
         # How many there were, when the last one was, and how late they were.
         self.ticks = 0
         self.last = clock()
@@ -91,6 +101,11 @@ class Ticker:
         return max(0.0, self._clock() - self.last - EVERY) if self._loop.is_running() else 0.0
 
     @property
+    def held(self) -> float:
+        """The part of that for which its thread did not want a processor in vain."""
+        return self.overdue - (self._delay.seconds() - self._delayed)
+
+    @property
     def processor(self) -> float | None:
         """The part of the time from the first to the last tick in which the loop's thread had a processor."""
         begun, before = self._begun
@@ -99,16 +114,19 @@ class Ticker:
     def _tick(self) -> None:
         if self._stopped:
             return
-        now, worked, collections = self._clock(), time.thread_time(), _collections()
+        if not self.ticks:
+            self._delay.open()
+        now, worked, delayed, collections = self._clock(), time.thread_time(), self._delay.seconds(), _collections()
         if self.ticks:
             late = max(0.0, now - self.last - EVERY)
             if late >= EVERY:
-                self.gaps.append(Gap(self.last, now, worked - self._thread_time, collections > self._collections))
+                collected = collections > self._collections
+                self.gaps.append(Gap(self.last, now, worked - self._thread_time, delayed - self._delayed, collected))
         else:
             late = now - self.last
             self._begun = (now, worked)
         self.lags.append(late)
-        self._thread_time, self._collections = worked, collections
+        self._thread_time, self._delayed, self._collections = worked, delayed, collections
         self.next = _next_turn(self._loop)
         self._found()
         # The last, as from then on it counts.
@@ -120,6 +138,30 @@ class Ticker:
     def _cancel(self) -> None:
         if self._handle is not None:
             self._handle.cancel()
+
+
+class _Delay:
+    """For how long a thread has wanted a processor and had none; Linux tells it, elsewhere it counts as never."""
+
+    _file: int | None = None
+
+    def open(self) -> None:
+        """Begin; called on that thread."""
+        with contextlib.suppress(OSError):
+            self._file = os.open("/proc/thread-self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+
+    def seconds(self) -> float:
+        """Return the time in all; from any thread."""
+        try:
+            # The time on a processor, and the time in a queue for one, in nanoseconds.
+            return int(os.pread(self._file, 100, 0).split()[1]) * 1e-9 if self._file is not None else 0.0
+        except (OSError, ValueError, IndexError):
+            return 0.0
+
+    def __del__(self) -> None:
+        # Not earlier, as two threads read it.
+        if self._file is not None:
+            os.close(self._file)
 
 
 def _collections() -> int:
