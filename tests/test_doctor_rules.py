@@ -1,10 +1,13 @@
 """The rules by which the doctor says what is wrong, over observations that are made up."""
 
+from typing import Any
+
 import pytest
 from made_snapshots import APP, holding, snapshot, task, wants
 
 from aiorepl.alerts.doctor import diagnose
 from aiorepl.alerts.doctor_values import Cause, Hot, Limits, Observations, Sampled, Spell
+from aiorepl.alerts.records import TaskStats
 from aiorepl.alerts.values import Alert
 from aiorepl.introspect.values import ExecutorInfo, Finding, Frame, LoopSnapshot, TaskInfo, Wait
 from aiorepl.render.plain import draw
@@ -162,7 +165,7 @@ def test_a_step_that_kept_every_thread_from_running_does_not_belong_into_a_threa
     (cause,) = causes(seen(sampled=Sampled(looks=50, busy=5, spells=(spell,), held=0.5, longest=0.5)))
     assert cause.evidence == (
         f"{APP}, line 12",
-        "it held the GIL, so that no other thread could run; looks that could be made all the same: 2",
+        "it held the GIL, so that no other thread could run; looks that were made all the same: 2",
     )
     assert cause.advice == (
         "A thread does not help here: do it in pieces, or in another process (ProcessPoolExecutor)."
@@ -186,16 +189,26 @@ def test_a_loop_is_busy_if_it_is_so_at_nine_of_ten_looks(looks: int, busy: int, 
 def test_who_has_the_steps_is_told_by_looks_or_where_they_are_counted() -> None:
     hot = (Hot("poll", LINE, 200), Hot("a callback", None, 60), Hot("rare", LINE, 20))
     sampled = Sampled(looks=300, busy=300, hot=hot, processor=0.5)
-    (cause,) = causes(seen(sampled=sampled, utilisation=0.97, passes=1234.5, steps=98765.4))
+    stats = (TaskStats(1, 60_000, 1.5), TaskStats(2, 500, 0.6), TaskStats(3, 9, 0.03), TaskStats(99, 60_000, 2.0))
+    running = snapshot(task(1), task(2), task(3))
+    measured: dict[str, Any] = {"utilisation": 0.97, "passes": 1234.5, "steps": 98765.4, "stats": stats}
+    (cause,) = causes(seen(running, sampled=sampled, **measured))
     assert cause.evidence == (
         "it had something to do in 300 of 300 looks",
         "it was at work for 97% of the time, as measured",
         "its thread had 50% of a processor",
         "98,765 steps a second",
+        "Task-1 job1 had 60,000 steps, which took 50% of the time",
+        "Task-2 job2 had 500 steps, which took 20% of the time",
         "67% of that: poll, app.py:12",
         "20% of that: a callback, asyncio's own code",
     )
-    assert cause.command == "%tasks --sort busy"
+    commands = [causes(seen(sampled=sampled, **more))[0].command for more in (measured, {}, {"countable": False})]
+    assert commands == [
+        "%tasks --sort busy",
+        "%tasks --sort busy --window 2",
+        "%tasks --sort wakes --window 2",
+    ]
 
 
 def test_late_calls_alone_are_no_fault_of_the_loop() -> None:

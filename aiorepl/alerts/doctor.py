@@ -54,4 +54,5 @@ def _figures(seen: Observations) -> Figures:
         memory=seen.memory,
         pending=pending_memory(seen),
         estimated=len(seen.sizes),
+        countable=seen.countable,
     )

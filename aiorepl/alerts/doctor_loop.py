@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from aiorepl.alerts.doctor_values import Cause, Hot, Limits, Observations, Spell
 from aiorepl.alerts.places import where_words
 from aiorepl.alerts.values import Alert
-from aiorepl.introspect.why import line_of
+from aiorepl.introspect.why import line_of, task_words
 
 __all__ = ["blocked", "busy", "time_words"]
 
@@ -62,11 +62,14 @@ def busy(seen: Observations, limits: Limits) -> Iterator[Cause]:
         evidence.append(f"{seen.steps:,.0f} steps a second")
     elif seen.passes is not None:
         evidence.append(f"{seen.passes:,.0f} passes a second, in each of which every task that is ready has a step")
+    evidence += _busiest(seen)
     evidence += [_hot_words(hot, sampled.busy) for hot in sampled.hot if hot.looks >= _NOTABLE * sampled.busy]
     title = "the loop is never done, though no step of it is slow"
-    command, shows = ("%stats on", "counts the steps of each task; then %tasks --sort busy")
-    if seen.steps is not None:
-        command, shows = ("%tasks --sort busy", "shows who works most")
+    command, shows = "%tasks --sort busy", "shows who works most"
+    if not seen.countable:
+        command, shows = "%tasks --sort wakes --window 2", "counts for 2 s who is woken most"
+    elif seen.steps is None:
+        command, shows = "%tasks --sort busy --window 2", "counts for 2 s who works most"
     yield Cause("busy", 2, title, tuple(evidence), _LESS, command, shows)
 
 
@@ -92,7 +95,7 @@ def _blocked_by(spell: Spell, seen: Observations) -> Cause:
         evidence.append(f"{place}: {spell.source}" if spell.source else place)
     if spell.hidden:
         evidence.append(
-            f"it held the GIL, so that no other thread could run; looks that could be made all the same: {spell.looks:,}"
+            f"it held the GIL, so that no other thread could run; looks that were made all the same: {spell.looks:,}"
         )
     else:
         evidence.append(f"{spell.there:,} of {spell.looks:,} looks meanwhile found it there, 10 ms apart")
@@ -126,6 +129,15 @@ def _about(alert: Alert | None, spell: Spell | None, seen: Observations) -> tupl
     if spell is not None and spell.task in there:
         return f"%where {spell.task}", "shows where that task stands"
     return "%alerts", "lists what was noticed otherwise"
+
+
+def _busiest(seen: Observations) -> Iterator[str]:
+    """Say of the tasks that worked most how much that was."""
+    tasks = {info.number: info for info in seen.last.tasks}
+    for stats in seen.stats:
+        if stats.task in tasks and stats.busy is not None and stats.busy >= _NOTABLE * seen.seconds:
+            part = f"{stats.busy / seen.seconds:.0%} of the time"
+            yield f"{task_words(tasks[stats.task])} had {stats.steps or 0:,} steps, which took {part}"
 
 
 def _hot_words(hot: Hot, busy: int) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
+from aiorepl.alerts.records import TaskStats
 from aiorepl.alerts.values import Alert
 from aiorepl.introspect.diagnose import Place
 from aiorepl.introspect.values import ExecutorInfo, Finding, Frame, LoopInfo, LoopSnapshot
@@ -93,7 +94,8 @@ class Observations(NamedTuple):
     ``counts`` are the tasks by coroutine and place, ``executors`` the default executor, at several times.
     ``utilisation`` is the part of the time in which the loop was busy, and ``passes`` and ``steps`` come in a second;
     ``memory`` is what the process had at the beginning and at the end, in bytes. What was not measured is None.
-    ``sizes`` are estimates of what some of the pending tasks take. ``alerts`` came meanwhile.
+    ``sizes`` are estimates of what some of the pending tasks take. ``alerts`` came meanwhile. ``stats`` is what was
+    counted of tasks, those that worked most first; and ``countable`` if it could be.
     """
 
     seconds: float
@@ -109,6 +111,8 @@ class Observations(NamedTuple):
     sizes: tuple[int, ...] = ()
     findings: tuple[Finding, ...] = ()
     alerts: tuple[Alert, ...] = ()
+    stats: tuple[TaskStats, ...] = ()
+    countable: bool = True
 
 
 class Cause(NamedTuple):
@@ -134,7 +138,7 @@ class Figures(NamedTuple):
     ``busy`` is the part of the time in which the loop worked, which was ``measured`` or else is that of ``looks``.
     ``lag`` is the median of ``beats`` callbacks, ``worst`` the worst of them. ``tasks`` are their numbers at the first
     and at the last look; ``memory`` is in bytes, as is ``pending``, what the pending tasks take: an estimate from
-    ``estimated`` of them.
+    ``estimated`` of them. ``countable`` if steps can be counted on a loop of this kind.
     """
 
     looks: int
@@ -152,6 +156,7 @@ class Figures(NamedTuple):
     memory: tuple[int | None, int | None]
     pending: int | None
     estimated: int
+    countable: bool = True
 
 
 class Diagnosis(NamedTuple):

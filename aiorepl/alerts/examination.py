@@ -11,7 +11,10 @@ from typing import TypeVar
 
 from aiorepl.alerts.doctor_values import Limits, Observations, Sampled
 from aiorepl.alerts.ledger import Ledger
+from aiorepl.alerts.records import TaskStats
 from aiorepl.alerts.sampling import Sampler
+from aiorepl.alerts.stats import account_of
+from aiorepl.alerts.steps import supports
 from aiorepl.alerts.ticking import EVERY
 from aiorepl.alerts.turns import TurnReading, turn_reading
 from aiorepl.alerts.values import Alert
@@ -32,6 +35,8 @@ _TOLD = 10
 _COUNTS = 4
 # Tasks of which the size is estimated, all at once on the loop's thread: some milliseconds at most.
 _SIZED = 20
+# Tasks that may be named as those that work most.
+_BUSIEST = 3
 
 # The states of a task that has not ended.
 PENDING = frozenset(("running", "ready", "waiting", "cancelling"))
@@ -79,10 +84,10 @@ class Examination:
         memory = process_memory()
         first = self._look()
         started = time.perf_counter()
-        before = turn_reading(self._loop)
+        before, counted = turn_reading(self._loop), self._counted()
         sampled = self._sample(started)
-        after = turn_reading(self._loop)
-        elapsed = time.perf_counter() - started
+        after, elapsed = turn_reading(self._loop), time.perf_counter() - started
+        stats = None if counted is None else _since(self._counted() or {}, counted)
         everything = look_now(self._loop, ended=True)
         last = self._noted(everything._replace(tasks=tuple(info for info in everything.tasks if info.state in PENDING)))
         facts = self._on_loop(lambda: gathering(self._loop, everything, {})) if not last.outside else None
@@ -98,6 +103,9 @@ class Examination:
             sizes=self._sizes(last),
             findings=findings(everything, facts or Facts()),
             alerts=self._alerts(begun),
+            steps=None if stats is None else sum(one.steps or 0 for one in stats) / elapsed,
+            stats=() if stats is None else stats[:_BUSIEST],
+            countable=supports(self._loop),
         )
 
     def _look(self) -> LoopSnapshot:
@@ -128,6 +136,11 @@ class Examination:
         else:
             self._noted(look_now(self._loop, holders=False))
 
+    def _counted(self) -> Mapping[int, TaskStats] | None:
+        """What has been counted of the steps of each task, if that is done anyway, and can be on such a loop."""
+        account = account_of(self._loop)
+        return account.read() if account is not None and account.measured else None
+
     def _on_loop(self, work: Callable[[], Generator[None, None, T]]) -> T | None:
         """Have the loop do some work in slices; None if it does not come to it."""
         with Slices(work, self._loop) as slices:
@@ -155,6 +168,12 @@ class Examination:
             return ()
         mine = (None, number_of(self._loop))
         return tuple(alert for alert in self._ledger.list() if alert.last >= begun and alert.loop in mine)
+
+
+def _since(now: Mapping[int, TaskStats], before: Mapping[int, TaskStats]) -> tuple[TaskStats, ...]:
+    """What was counted after an earlier reading, the tasks first that were busy most."""
+    stats = [one.since(before.get(number)) for number, one in now.items()]
+    return tuple(sorted(stats, key=lambda one: -(one.busy or 0.0)))
 
 
 def _turns_between(before: TurnReading | None, after: TurnReading | None) -> tuple[float | None, float | None]:

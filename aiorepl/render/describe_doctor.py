@@ -56,7 +56,11 @@ def _rows(figures: Figures) -> Iterator[tuple[str, str, str]]:
     yield "called back late by", lag, f"median of {_plural(figures.beats, 'call')}" if figures.beats else ""
     yield "longest step seen", seconds(figures.longest), "by looks 10 ms apart"
     yield "passes a second", _count(figures.passes), ""
-    yield "steps a second", _count(figures.steps), "" if figures.steps is not None else "%stats on counts them"
+    yield (
+        "steps a second",
+        _count(figures.steps),
+        "%stats on counts them" if figures.countable and figures.steps is None else "",
+    )
     first, last = figures.tasks
     yield "tasks", f"{last:,}", "" if first == last else f"{first:,} at first"
     yield "executor", *_executor(figures.executor)
