@@ -198,7 +198,7 @@ PROGRAMS = [
             "starved executor: all N threads work and N calls wait",
             "    so it was at each of N looks; N waited at the first",
             "    N in fetch",
-            "    caller-N to_thread",
+            "    caller-N to_thread waits to call fetch",
             "  Give the loop an executor with more threads, or run fewer calls at a time: DNS lookups stand in the same"
             " line.",
             "  next: %loop  (shows its threads and what they run)",

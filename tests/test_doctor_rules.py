@@ -132,7 +132,10 @@ def test_calls_of_an_executor_that_is_not_the_loops_own_are_told_if_none_began()
     waiting = snapshot(calling(1, 3.0), calling(2, 3.0))
     (cause,) = causes(seen(waiting, waiting))
     assert (cause.kind, cause.title) == ("executor", "2 calls wait for a thread, and none of them began in 3.0 s")
-    assert cause.evidence == ("Task-1 job1 (app.py:10)", "Task-2 job2 (app.py:20)")
+    assert cause.evidence == (
+        "Task-1 job1 (app.py:10) waits to call fetch",
+        "Task-2 job2 (app.py:20) waits to call fetch",
+    )
     passing = snapshot(calling(1, 0.3), calling(2, 3.0))
     assert titles(seen(passing, passing)) == []
 

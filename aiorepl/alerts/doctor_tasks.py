@@ -84,13 +84,13 @@ def starved(seen: Observations, limits: Limits) -> Iterator[Cause]:
         title = f"all {last.workers:,} threads work and {last.queued:,} {_plural('call', last.queued)} wait"
         begin = f"so it was at each of {len(executors)} looks; {first.queued:,} waited at the first"
         work = [f"{count:,} in {name}" for name, count in Counter(last.running).most_common(_NAMED)]
-        evidence = (begin, *work, *(_placed(info) for info in waiting[:1]))
+        evidence = (begin, *work, *map(_call_words, waiting[:1]))
     else:
         waiting = [info for info in waiting if _stood(info, seen)]
         if len(waiting) < 2:
             return
         title = f"{len(waiting):,} calls wait for a thread, and none of them began in {time_words(seen.seconds)}"
-        evidence = tuple(_placed(info) for info in waiting[:_NAMED])
+        evidence = tuple(map(_call_words, waiting[:_NAMED]))
     numbers = tuple(info.number for info in waiting)
     yield Cause("executor", 2, title, evidence, _THREADS, "%loop", "shows its threads and what they run", numbers)
 
@@ -201,9 +201,12 @@ def _why(seen: Observations, info: TaskInfo) -> tuple[str, ...]:
     return why(seen.last._replace(outside=False), info.number).sentences
 
 
-def _placed(info: TaskInfo) -> str:
+def _call_words(info: TaskInfo) -> str:
+    """What a task has called that has not begun."""
     place = own_place(info)
-    return f"{task_words(info)} ({place})" if place else task_words(info)
+    where = f" ({place})" if place else ""
+    what = f" to call {info.wait.what}" if info.wait is not None and info.wait.what else ""
+    return f"{task_words(info)}{where} waits{what}"
 
 
 def _plural(word: str, count: int) -> str:
