@@ -2,8 +2,8 @@
 
     python docs/make_serving.py
 
-In ``docs/serving.md`` each block that begins with ``$ aiorepl`` is run, from the page's top to its end, while
-``examples/served_shop.py`` runs, and what stands below each line there is replaced by what is printed now.
+In ``docs/serving.md`` each block of ``text`` that begins with ``$ aiorepl`` is run, from the top of the page to its end,
+while ``examples/served_shop.py`` runs, and what stands below each line there is replaced by what is printed now.
 """
 
 import os
@@ -64,7 +64,6 @@ def _run(line: str, environment: Mapping[str, str]) -> str:
         [bash, "-c", script], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     shown = ended.stdout.replace(sysconfig.get_path("stdlib"), "lib/python")
-    shown = re.sub(rf"{re.escape(sys.executable[:20])}\S*( exam\S*…| \S*…|…)", f"python {PROGRAM}", shown)
     return shown + (f"(exit status {ended.returncode})\n" if ended.returncode else "")
 
 
