@@ -1,6 +1,7 @@
 """Fixtures that several files share."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,10 @@ import pytest
 from hypothesis import settings
 from loops_elsewhere import give_time_to_answer
 from processes import Home
+
+# What runs in the background of a shell script ignores SIGINT, and so would all that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples in each run, however slow the machine is; others are tried with --hypothesis-profile=default.
 settings.register_profile("steady", deadline=None, derandomize=True, database=None)
