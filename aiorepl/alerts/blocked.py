@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from aiorepl.alerts.blocking_calls import blocking_call
 from aiorepl.alerts.places import line_text, users_frame
 from aiorepl.alerts.pulse import PERIOD, Pulse, Sample
 from aiorepl.alerts.steps import SlowStep
@@ -163,6 +162,9 @@ class BlockWatch:
             block.alert = self._report(self._blocked_alert(block, sample, now), None)
 
     def _blocked_alert(self, block: _Block, sample: Sample, now: float) -> Alert:
+        # Loaded when something is blocked.
+        from aiorepl.alerts.blocking_calls import blocking_call
+
         call = blocking_call(sample.frame)
         where = users_frame(call.frame if call is not None else sample.frame)
         common = {

@@ -6,6 +6,7 @@ import contextvars
 import sys
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from aiorepl.alerts.births import Births
 from aiorepl.alerts.blocked import BlockWatch, Report, Revise
@@ -13,7 +14,6 @@ from aiorepl.alerts.endings import TaskWatch
 from aiorepl.alerts.generators import GeneratorWatch
 from aiorepl.alerts.handler import HandlerWatch
 from aiorepl.alerts.lag import LagWatch
-from aiorepl.alerts.looks import Looks
 from aiorepl.alerts.pulse import Pulse
 from aiorepl.alerts.refused import RefusalWatch
 from aiorepl.alerts.spinning import SpinWatch
@@ -23,6 +23,9 @@ from aiorepl.alerts.strays import StrayWatch
 from aiorepl.alerts.thresholds import Threshold
 from aiorepl.alerts.turns import SlowTurn, watch_turns
 from aiorepl.alerts.values import Rules
+
+if TYPE_CHECKING:
+    from aiorepl.alerts.looks import Looks
 
 __all__ = ["LoopWatch"]
 
@@ -49,6 +52,7 @@ class LoopWatch:
     ) -> None:
         """``found`` takes alerts from any thread; ``enter`` and ``revise`` are for the thread that watches."""
         self.loop = loop
+        self._found = found
         self._rules = rules
         self.pulse = Pulse(loop, answered=self._renew)
         self.blocks = BlockWatch(loop, self.pulse, enter, revise)
@@ -60,7 +64,8 @@ class LoopWatch:
         self.generators = GeneratorWatch(loop, found)
         self.lag = LagWatch(loop, self.pulse, enter)
         self.spins = SpinWatch(loop, enter)
-        self.looks = Looks(loop, found, lambda: self._rules().look)
+        # Made by the thread that watches when they are wanted: what they load takes its time.
+        self._looks: Looks | None = None
         self._hold: Hold | None = None
         self._steps: Threshold[SlowStep] | None = None
         self._turns: Threshold[SlowTurn] = watch_turns(
@@ -69,6 +74,7 @@ class LoopWatch:
         self._ticks = 0
         self._looking = threading.Lock()
         self._origins = False
+        self._closed = False
         self.apply()
         with contextlib.suppress(RuntimeError):
             # At once, be it running or not yet.
@@ -77,7 +83,8 @@ class LoopWatch:
     def apply(self) -> None:
         """Go by the rules that are in force now; any thread may call."""
         rules = self._rules()
-        self.looks.wake()
+        if self._looks is not None:
+            self._looks.wake()
         self._keep_statistics(rules.stats)
         slow = rules.slow or None
         exact = slow is not None and rules.exact and supports(self.loop)
@@ -103,6 +110,8 @@ class LoopWatch:
             self.spins.tick(rules)
             if self._ticks % _SELDOM == 0:
                 self.tasks.tick(rules)
+            if rules.look and self._looks is None and not self._closed:
+                self._begin_to_look()
 
     def slow_logged(self, step: SlowStep) -> bool:
         """Take a step that debug mode found slow, on the loop's thread; False if no alert tells of it."""
@@ -114,9 +123,17 @@ class LoopWatch:
             self.blocks.step_logged(step)
         return True
 
+    def _begin_to_look(self) -> None:
+        from aiorepl.alerts.looks import Looks
+
+        self._looks = Looks(self.loop, self._found, lambda: self._rules().look)
+
     def close(self) -> None:
         """Leave the loop as it was found; any thread may call, and what belongs to the loop's thread is done there."""
-        self.looks.stop()
+        with self._looking:
+            self._closed = True
+        if self._looks is not None:
+            self._looks.stop()
         if self._steps is not None:
             self._steps.end()
         self._turns.end()
