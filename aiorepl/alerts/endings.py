@@ -13,10 +13,11 @@ from typing import Any
 from aiorepl.alerts.blocked import Report
 from aiorepl.alerts.origins import creation
 from aiorepl.alerts.places import frame_at, line_text, where_words
+from aiorepl.alerts.recent import Recent
 from aiorepl.alerts.values import Alert, Rules
 from aiorepl.introspect.book import BOOK, Entry
 from aiorepl.introspect.chain import bounded, coroutine_of, frame_of, links, place
-from aiorepl.introspect.failures import describe, in_library, own_frame
+from aiorepl.introspect.failures import in_library, own_frame
 from aiorepl.introspect.loops import number_of
 from aiorepl.introspect.values import Frame
 
@@ -39,6 +40,7 @@ class TaskWatch:
         self._report = report
         self._clock = clock
         self._tasks: collections.deque[_Ref] = collections.deque()
+        self._recent = Recent(clock)
         self._suspects: list[tuple[float, _Ref]] = []
         # Since when a task has been seen to be asked to end.
         self._cancelled: weakref.WeakKeyDictionary[Any, tuple[float, int]] = weakref.WeakKeyDictionary()
@@ -53,7 +55,8 @@ class TaskWatch:
         ``last``: do not wait for anyone to fetch an exception any more.
         """
         now = self._clock()
-        for _ in range(min(len(self._tasks), _SLICE)):
+        # More, where they come so fast that they would pile up.
+        for _ in range(min(len(self._tasks), max(_SLICE, len(self._tasks) // 4))):
             reference = self._tasks.popleft()
             task = reference()
             if task is None:
@@ -92,8 +95,8 @@ class TaskWatch:
             return
         # It has been told: asyncio need not tell it again when the task is collected.
         task._log_traceback = False
-        failure = describe(error)
         where = raised_at(error)
+        failure = self._recent.describe(error, where)
         self._report(
             Alert(
                 "never-retrieved",

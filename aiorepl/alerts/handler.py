@@ -10,12 +10,12 @@ from aiorepl.alerts.endings import origin_words, raised_at, task_name
 from aiorepl.alerts.logged import told
 from aiorepl.alerts.origins import creation
 from aiorepl.alerts.places import frame_at, line_text
+from aiorepl.alerts.recent import Recent
 from aiorepl.alerts.values import Alert, Kind
 from aiorepl.introspect import uv
 from aiorepl.introspect.book import BOOK
 from aiorepl.introspect.callbacks import callback_name, defined_at
 from aiorepl.introspect.chain import bounded, coroutine_of
-from aiorepl.introspect.failures import describe
 from aiorepl.introspect.loops import number_of
 from aiorepl.introspect.values import Frame
 
@@ -46,6 +46,7 @@ class HandlerWatch:
         self._loop = loop
         self._report = report
         self._quiet = quiet
+        self._recent = Recent()
         self._previous: Handler | None = loop.get_exception_handler()
         loop.set_exception_handler(self.handle)
 
@@ -75,8 +76,8 @@ class HandlerWatch:
         made = origin_words(subject) if subject is not None else ""
         message = str(context.get("message") or "unhandled exception in the event loop")
         kind = _kind(message, handle)
-        failure = describe(error) if error is not None else None
         where = raised_at(error) if error is not None else None
+        failure = self._recent.describe(error, where) if error is not None else None
         summary = f": {bounded(failure.summary)}" if failure is not None else ""
         if kind == "never-retrieved":
             what = f"{task_name(subject)} failed and nobody awaits it{summary}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiorepl.alerts.values import KINDS, Alert, Kind
 
-__all__ = ["Ledger"]
+__all__ = ["Ledger", "bounded_alert", "shortened"]
 
 # So many different alerts are kept; of more, those that came longest ago are forgotten.
 _KEPT = 200
@@ -41,7 +41,7 @@ class Ledger:
         with self._lock:
             known = (alert.kind, key if key is not None else _place(alert))
             before = self._alerts.pop(known, None)
-            entered = _bounded(alert)._replace(
+            entered = bounded_alert(alert)._replace(
                 severity=KINDS[alert.kind].severity,
                 number=before.number if before else self._next,
                 first=before.first if before else now,
@@ -61,7 +61,7 @@ class Ledger:
             key = self._keys.get(number)
             if key is None:
                 return None
-            updated = self._alerts[key] = _bounded(self._alerts[key]._replace(**changes))
+            updated = self._alerts[key] = bounded_alert(self._alerts[key]._replace(**changes))
             return updated
 
     def get(self, number: int) -> Alert | None:
@@ -94,7 +94,7 @@ def _place(alert: Alert) -> object:
     return (alert.where.file, alert.where.line) if alert.where is not None else alert.what[:_LINE]
 
 
-def _bounded(alert: Alert) -> Alert:
+def bounded_alert(alert: Alert) -> Alert:
     """Return an alert none of whose parts is large."""
     longest = max(len(alert.what), len(alert.source), len(alert.cure))
     if longest <= _LINE and len(alert.detail) <= _LONGEST and len(alert.stack) <= _FRAMES:
@@ -103,7 +103,7 @@ def _bounded(alert: Alert) -> Alert:
         what=_cut(alert.what),
         source=_cut(alert.source),
         cure=_cut(alert.cure),
-        detail=_without_the_middle(alert.detail),
+        detail=shortened(alert.detail),
         stack=alert.stack[-_FRAMES:],
     )
 
@@ -112,7 +112,8 @@ def _cut(line: str) -> str:
     return line if len(line) <= _LINE else line[: _LINE - 1] + "…"
 
 
-def _without_the_middle(text: str) -> str:
+def shortened(text: str) -> str:
+    """Return a detail that is no longer than is kept; what stands in the middle is left out."""
     if len(text) <= _LONGEST:
         return text
     half = _LONGEST // 2

@@ -57,6 +57,12 @@ class Pacing:
             self._lasting.discard(oldest)
         return True
 
+    def hold_back(self, count: int) -> None:
+        """Count some of which nothing else is known."""
+        if count > 0:
+            self._since = self._since if self._held or self._more else self._clock()
+            self._more += count
+
     def held_back(self) -> int:
         """Return how many alerts were not shown since this was said last; 0 as long as they may be shown yet."""
         now = self._clock()
@@ -68,7 +74,7 @@ class Pacing:
         return count
 
     def _hold_back(self, number: int, now: float) -> None:
-        if not self._held:
+        if not (self._held or self._more):
             self._since = now
         if len(self._held) < _KEPT:
             self._held.add(number)

@@ -11,13 +11,14 @@ import logging
 import threading
 from collections.abc import Callable
 
-from aiorepl.alerts.ledger import Ledger
+from aiorepl.alerts.ledger import Ledger, bounded_alert
 from aiorepl.alerts.logged import LogWatch
 from aiorepl.alerts.loop_watch import LoopWatch
 from aiorepl.alerts.pulse import PERIOD, Pulse
 from aiorepl.alerts.steps import SlowStep
 from aiorepl.alerts.values import Alert, Rules
 from aiorepl.alerts.warned import WarningWatch
+from aiorepl.introspect.book import BOOK
 
 __all__ = ["Listener", "Watcher", "shared"]
 
@@ -25,7 +26,7 @@ __all__ = ["Listener", "Watcher", "shared"]
 Listener = Callable[[Alert], object]
 
 # Found and not yet taken: more are dropped, and counted.
-_WAITING = 10_000
+_WAITING = 1_000
 # Seconds that the thread gets to end.
 _ENDING = 2.0
 
@@ -97,7 +98,7 @@ class Watcher:
         """Take what somebody has found; see ``Ledger.add`` for the key."""
         # Nothing more: the collector may have called, in the middle of anything.
         if len(self._found) < _WAITING:
-            self._found.append((alert, key))
+            self._found.append((bounded_alert(alert), key))
         else:
             self.dropped += 1
 
@@ -144,6 +145,8 @@ class Watcher:
 
     def _run(self, stopped: threading.Event) -> None:
         while not stopped.wait(PERIOD):
+            # Where there is no session, nobody else does.
+            BOOK.tidy()
             for watch in self._all():
                 if watch.loop.is_closed():
                     self._drop(watch)

@@ -9,11 +9,15 @@ __all__ = ["AlertDetails", "AlertKind", "AlertKinds", "AlertList"]
 
 @dataclass(frozen=True, slots=True)
 class AlertList:
-    """Alerts, those that came last at the end, without ``omitted`` older ones; ``off`` kinds are not raised."""
+    """Alerts, those that came last at the end, without ``omitted`` older ones; ``off`` kinds are not raised.
+
+    ``dropped`` came faster than they could be listed.
+    """
 
     alerts: tuple[Alert, ...]
     omitted: int = 0
     off: tuple[Kind, ...] = ()
+    dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)

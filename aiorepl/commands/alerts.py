@@ -62,6 +62,7 @@ def alerts(
         raise CommandError(f"{what} takes nothing more; %alerts on KIND and %alerts off KIND do")
     if what == "clear":
         count = ledger.clear()
+        context.alerts.dropped = 0
         context.emit(Notice(f"forgot {count} {'alert' if count == 1 else 'alerts'}"))
         return None
     if what == "kinds":
@@ -70,7 +71,8 @@ def alerts(
         return _details(context, int(what))
     found = ledger.list(_known(what) if what is not None else None)
     shown = tuple(found[-top:]) if top > 0 else ()
-    return AlertList(shown, len(found) - len(shown) + (0 if what else ledger.forgotten), _off(context))
+    omitted = len(found) - len(shown) + (0 if what else ledger.forgotten)
+    return AlertList(shown, omitted, _off(context), 0 if what else context.alerts.dropped)
 
 
 def _details(context: Context, number: int) -> AlertDetails:

@@ -60,6 +60,8 @@ def _(value: values.AlertList) -> tuple[Block, ...]:
             Column("what"),
         )
         blocks.append(Table(columns, tuple(map(_row, value.alerts))))
+    if value.dropped:
+        blocks.append(Lines((f"{value.dropped:,} more came faster than they could be listed",), "dim"))
     if value.off:
         blocks.append(Lines((f"not told of: {', '.join(value.off)}; %alerts on KIND",), "dim"))
     return tuple(blocks)

@@ -24,6 +24,8 @@ class AlertFeed:
 
     def __init__(self, watcher: Watcher, host: Callable[[], Host], tell: Callable[[Event], None]) -> None:
         """Tell with ``tell`` of what is about the host's loop, or about none."""
+        self._watcher = watcher
+        self._dropped = watcher.dropped
         self._host = host
         self._tell = tell
         self._pacing = Pacing()
@@ -44,7 +46,10 @@ class AlertFeed:
 
     def tick(self) -> None:
         """Say how many there were of which nothing was shown."""
+        dropped = self._watcher.dropped
         with self._lock:
+            self._pacing.hold_back(dropped - self._dropped)
             count = self._pacing.held_back()
+        self._dropped = dropped
         if count:
             self._tell(Notice(f"… {count:,} more {'alert' if count == 1 else 'alerts'}; %alerts lists them", "alert"))
