@@ -301,6 +301,7 @@ def test_the_status_is_that_of_the_apps_loop(served: Served) -> None:
     served.visit(script)
 
 
+@pytest.mark.usefixtures("looks_at_once")
 def test_commands_answer_while_the_loop_is_blocked(served: Served) -> None:
     release = threading.Event()
 

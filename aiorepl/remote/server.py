@@ -148,10 +148,13 @@ class Server:
         for visit in self._visits.values():
             visit.end(self._reason)
         if self._visits:
-            _, stuck = await asyncio.wait(self._visits, timeout=_ENDING)
-            for task in stuck:
-                task.cancel()
-            await asyncio.sleep(0)
+            await asyncio.wait(self._visits, timeout=_ENDING)
+        # Those of clients that do not end, and who waits for a thread.
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=_PAUSE)
 
     async def _accept(self) -> None:
         while self._listener is not None:
