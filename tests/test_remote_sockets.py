@@ -12,6 +12,7 @@ import pytest
 from served import serving
 
 from aiorepl.errors import ServeError
+from aiorepl.remote.discovery import served
 from aiorepl.remote.sockets import (
     Peer,
     SocketName,
@@ -189,6 +190,13 @@ def test_a_path_that_is_too_long_or_not_there(short: Path) -> None:
         bind(str(short / "not" / "there.sock"))
     with pytest.raises(FileNotFoundError):
         connect(str(short / "not" / "there.sock"), 1)
+
+
+def test_a_system_without_unix_sockets_is_told(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(socket, "AF_UNIX")
+    for function in (folder, lambda: bind(str(short / "x.sock")), served):
+        with pytest.raises(ServeError, match="this system has no Unix sockets"):
+            function()
 
 
 def test_the_kernel_says_who_is_there(short: Path) -> None:

@@ -14,7 +14,8 @@ import pytest
 from served import Guest, Served, printed, read, serving, value, visiting
 from sessions import PATIENCE
 
-from aiorepl.model import Done, Failure, Leave, Notice, Output, Result, SettingChanged
+from aiorepl.alerts.values import Alert
+from aiorepl.model import AlertRaised, Done, Failure, Leave, Notice, Output, Result, SettingChanged
 from aiorepl.remote.client import Interrupted
 from aiorepl.settings import Settings
 
@@ -301,6 +302,7 @@ def test_the_status_is_that_of_the_apps_loop(served: Served) -> None:
     served.visit(script)
 
 
+@pytest.mark.usefixtures("looks_at_once")
 def test_commands_answer_while_the_loop_is_blocked(served: Served) -> None:
     release = threading.Event()
 
@@ -397,6 +399,18 @@ def test_a_second_submission_is_refused(served: Served) -> None:
         second.cancel()
         await guest.session.interrupt()
         await running
+
+    served.visit(script)
+
+
+def test_alerts_of_the_apps_loop_are_announced(served: Served) -> None:
+    async def script(guest: Guest) -> None:
+        await guest.type("async def fail(): 1 / 0\n_ = asyncio.create_task(fail(), name='careless'); del _")
+        await until(lambda: any(isinstance(event, AlertRaised) for event in guest.announced))
+        (alert,) = [event.alert for event in guest.announced if isinstance(event, AlertRaised)]
+        assert isinstance(alert, Alert)
+        assert alert.kind == "never-retrieved"
+        assert "careless" in read(await guest.type("%alerts"))
 
     served.visit(script)
 

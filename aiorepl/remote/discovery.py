@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from aiorepl.errors import ServeError
-from aiorepl.remote.sockets import SocketName, folders, is_stale, remove
+from aiorepl.remote.sockets import SocketName, folders, is_stale, remove, require_sockets
 
 __all__ = ["Found", "ProcessList", "ProcessRow", "command_of", "find", "find_all", "served"]
 
@@ -61,6 +61,7 @@ def command_of(process: int) -> str:
 
 def served() -> list[Found]:
     """The processes of this user that listen, by their number; the sockets of those that have ended are removed."""
+    require_sockets()
     found = {(one.process, one.name): one for folder in folders() for one in _in_folder(folder)}
     return sorted(found.values())
 

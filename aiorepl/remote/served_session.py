@@ -63,6 +63,8 @@ __all__ = ["ServedSession"]
 _STATUS = 0.5
 # A client that is not understood so often is not listened to any more.
 _OBJECTIONS = 50
+# Requests that are being answered at the same time.
+_AT_ONCE = 100
 
 
 class ServedSession:
@@ -80,7 +82,7 @@ class ServedSession:
         """Make a session in a context of its own: the running task's, with the client as who reads what is printed."""
         self._channel = channel
         self._scrollback = scrollback
-        self._columns = hello.columns
+        self._columns = _width(hello.columns)
         self._stays = hello.purpose == "session"
         self._client = FarClient(show=self._show_output, question=self._tell)
         client_of_context.set(self._client)
@@ -146,6 +148,9 @@ class ServedSession:
             self._do(message)
 
     def _do(self, message: ToServer) -> None:
+        if len(self._tasks) > _AT_ONCE:
+            self._object("more is asked at once than is answered")
+            return
         match message:
             case Submit():
                 self._take(message)
@@ -160,7 +165,7 @@ class ServedSession:
             case Answered(number, line, outcome):
                 self._client.answer(number, line, outcome)
             case Columns(columns):
-                self._columns = max(20, min(columns, 1000))
+                self._columns = _width(columns)
             case Configure(settings):
                 self._configure(settings)
 
@@ -264,6 +269,11 @@ class ServedSession:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _width(columns: int) -> int:
+    """A width that something can be drawn in, and that is bounded."""
+    return max(20, min(columns, 1000))
 
 
 class _Names(ProgramNamespace):

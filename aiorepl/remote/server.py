@@ -32,10 +32,12 @@ _log = logging.getLogger("aiorepl")
 
 # Clients at the same time.
 _MOST = 200
-# Seconds: how long is waited when no socket can be accepted, for the clients when the server ends, and by a fork.
+# Seconds: how long is waited when no socket can be accepted, for the clients when the server ends, by a fork, and by a
+# loop that ends the server.
 _AGAIN = 0.5
 _ENDING = 5.0
 _PAUSE = 1.0
+_SOON = 0.2
 
 
 class Server:
@@ -90,13 +92,14 @@ class Server:
     def close(self, reason: str = "the program does not serve any longer") -> None:
         """End every session, stop listening, and remove the socket; does nothing the second time.
 
-        The clients are told the reason.
+        The clients are told the reason. They are waited for, but not on an event loop's own thread: there their cells
+        could not end meanwhile.
         """
         self._reason = reason
         if self._process == os.getpid() and self._thread.is_alive():
             self._call(self._stop.set)
             if threading.current_thread() is not self._thread:
-                self._thread.join(2 * _ENDING)
+                self._thread.join(_SOON if asyncio._get_running_loop() is not None else 2 * _ENDING)
         self._remove_socket()
         _SERVERS.discard(self)
 
@@ -148,10 +151,13 @@ class Server:
         for visit in self._visits.values():
             visit.end(self._reason)
         if self._visits:
-            _, stuck = await asyncio.wait(self._visits, timeout=_ENDING)
-            for task in stuck:
-                task.cancel()
-            await asyncio.sleep(0)
+            await asyncio.wait(self._visits, timeout=_ENDING)
+        # Those of clients that do not end, and who waits for a thread.
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=_PAUSE)
 
     async def _accept(self) -> None:
         while self._listener is not None:

@@ -27,6 +27,7 @@ __all__ = [
     "may_talk",
     "peer_of",
     "remove",
+    "require_sockets",
     "usable_name",
 ]
 
@@ -75,6 +76,16 @@ def usable_name(name: str) -> str:
     return name
 
 
+def require_sockets() -> None:
+    """Refuse where there are no Unix sockets with a user at each end.
+
+    Raises:
+        ServeError: There.
+    """
+    if not (hasattr(socket, "AF_UNIX") and hasattr(os, "geteuid")):
+        raise ServeError("this system has no Unix sockets, and there is no other way in")
+
+
 def folders() -> Sequence[str]:
     """Where this user's sockets may be: an app may be started with another environment than its client is.
 
@@ -97,6 +108,7 @@ def folder() -> str:
     Raises:
         ServeError: If it cannot be made, or somebody else could enter it.
     """
+    require_sockets()
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     there = folders()
     chosen = there[0] if os.path.isabs(runtime) and os.path.isdir(runtime) else there[-1]
@@ -116,6 +128,7 @@ def bind(path: str) -> socket.socket:
     Raises:
         ServeError: If something else is there, or it cannot be done.
     """
+    require_sockets()
     _make_room(path)
     listener = socket.socket(socket.AF_UNIX)
     try:
