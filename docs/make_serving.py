@@ -2,13 +2,8 @@
 
     python docs/make_serving.py
 
-<<<<<<< HEAD
-In ``docs/serving.md`` each block of ``text`` that begins with ``$ aiorepl`` is run, from the top of the page to its
-end, while ``examples/served_shop.py`` runs, and what stands below each line there is replaced by what is printed now.
-=======
 Each block of ``text`` in ``docs/serving.md`` that begins with ``$ aiorepl`` is run, from the page's top to its end,
 while ``examples/served_shop.py`` runs, and what stands below each line there is replaced by what is printed now.
->>>>>>> serve
 """
 
 import os
