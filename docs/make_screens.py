@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.terminal import Screen, Terminal, environment
 
 SCREENS = Path(__file__).resolve().parent / "screens"
+ROOT = Path(__file__).resolve().parent.parent
 COMMAND = (sys.executable, "-m", "aiorepl")
 PROMPTS = (">>>", "...")
 RECORDED = "session"
@@ -45,13 +46,17 @@ class Step:
 
 @dataclass(frozen=True)
 class Scenario:
-    """One picture: what is done before it is taken, and the window's size."""
+    """One picture: what is done before it is taken, and the window's size.
+
+    ``command`` is run in the checkout, so that a program of the examples is named as a person there would.
+    """
 
     name: str
     title: str
     steps: tuple[Step, ...]
     rows: int = 24
     columns: int = 86
+    command: tuple[str, ...] = COMMAND
 
 
 def line(code: str, until: str | None = None) -> Step:
@@ -177,6 +182,34 @@ SCENARIOS = (
         ),
         rows=14,
     ),
+    Scenario(
+        "beside",
+        "aiorepl run examples/service.py",
+        (
+            line("served, REQUESTS.qsize(), factors(1001)"),
+            line("%tasks"),
+            line("pause = 5; await asyncio.sleep(1, served)"),
+            line("%why guest-1"),
+            line("%quit", r"ended .* after"),
+        ),
+        rows=34,
+        columns=100,
+        command=(*COMMAND, "run", "examples/service.py"),
+    ),
+    Scenario(
+        "embed",
+        "await aiorepl.embed()",
+        (
+            line("order, stock, missing"),
+            line("%tasks"),
+            line("await asyncio.sleep(1); stock['loaves'] += 2"),
+            Step("\x04", r"(?s)post_mortem|KeyError.*>>> "),
+            line("what, stock"),
+        ),
+        rows=32,
+        columns=100,
+        command=(sys.executable, "examples/embedded.py"),
+    ),
     Scenario("timeit", "%timeit awaits", (line("%timeit await asyncio.sleep(0)", "per loop"),), rows=10),
     Scenario("help", "%help", (line("%help"),), rows=50),
 )
@@ -243,7 +276,9 @@ def make(scenario: Scenario) -> None:
     """Play a scenario and write its files."""
     with tempfile.TemporaryDirectory() as folder:
         size = {"columns": scenario.columns, "rows": scenario.rows}
-        with Terminal(COMMAND, environment(Path(folder)), directory=Path(folder), **size) as terminal:
+        variables = environment(Path(folder), PYTHONPATH=str(ROOT))
+        directory = Path(folder) if scenario.command is COMMAND else ROOT
+        with Terminal(scenario.command, variables, directory=directory, **size) as terminal:
             play(terminal, scenario.steps)
             (SCREENS / f"{scenario.name}.txt").write_text(terminal.text + "\n")
             (SCREENS / f"{scenario.name}.svg").write_text(picture(terminal.screen, scenario))
