@@ -96,7 +96,7 @@ class BlockWatch:
         self._blocks: list[_Block] = []
         self._sent: float | None = None
         self._last_tick = clock()
-        self._last_cpu = time.process_time()
+        self._last_cpu = pulse.worked()
         self._ended: collections.deque[SlowStep] = collections.deque(maxlen=100)
         self._turns: collections.deque[SlowTurn] = collections.deque(maxlen=100)
 
@@ -265,8 +265,8 @@ class BlockWatch:
         return block.made is not None and time.monotonic() - block.made < since + PERIOD
 
     def _gil_was_held(self, now: float) -> float | None:
-        """Return for how long this thread could not run though it was due, if the process worked meanwhile."""
-        cpu = time.process_time()
+        """Return for how long this thread could not run though it was due, if the loop's thread worked meanwhile."""
+        cpu = self._pulse.worked()
         slept, worked = now - self._last_tick, cpu - self._last_cpu
         self._last_cpu = cpu
         return slept if slept > _OVERSLEPT and worked > _WORKED * slept else None

@@ -111,7 +111,7 @@ class Pulse:
             self._spoilt = True
             return
         if self._sampled:
-            self._looks.append((self._clock(), self._worked(), self.sample() is not None))
+            self._looks.append((self._clock(), self.worked(), self.sample() is not None))
         if self._sent is not None:
             return
         self._spoilt = False
@@ -160,12 +160,12 @@ class Pulse:
         self._thread = thread_of(self._loop)
         self._native = threading.get_native_id()
         self._base = _runner(sys._getframe(1))
-        if self._sampled and hasattr(time, "pthread_getcpuclockid"):
+        if hasattr(time, "pthread_getcpuclockid"):
             # Only here, as for a thread that has ended this crashes.
             self._processor = time.pthread_getcpuclockid(threading.get_ident())
 
-    def _worked(self) -> float:
-        """The processor time of the loop's thread so far; 0.0 where it is not known."""
+    def worked(self) -> float:
+        """The processor time of the loop's thread so far, in seconds; 0.0 where it is not known."""
         try:
             return time.clock_gettime(self._processor) if self._processor is not None else 0.0
         except OSError:
