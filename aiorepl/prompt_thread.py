@@ -126,8 +126,8 @@ class PromptThread:
             self._end()
 
     async def _converse(self) -> None:
-        session, frontend, problems = self._take_terminal()
         silence_checks()
+        session, frontend, problems = self._take_terminal()
         try:
             await session.open()
             announcements = asyncio.create_task(frontend.show_announcements())
