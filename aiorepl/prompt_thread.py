@@ -12,13 +12,12 @@ from aiorepl.interpret.interpreter import Represent
 from aiorepl.interpret.private_loop import private_loop
 from aiorepl.interpret.source import silence_checks, speak_up
 from aiorepl.model import Event, Leave, Notice
-from aiorepl.session.jobs import ShellJob, Shells
 from aiorepl.session.local import LocalSession
 from aiorepl.settings import Settings
 
 __all__ = ["PromptThread", "no_terminal"]
 
-MakeSession = Callable[[Settings, Represent, Shells], LocalSession]
+MakeSession = Callable[[Settings, Represent], LocalSession]
 
 # The one that has the terminal, or had it last; changed under the lock.
 _latest: "PromptThread | None" = None
@@ -61,8 +60,7 @@ class PromptThread:
         """Prepare one that has not begun.
 
         Args:
-            make_session: Called on the prompt's thread with the settings in force, what represents values and what
-                starts shell commands.
+            make_session: Called on the prompt's thread with the settings in force and with what represents values.
             first: What is shown before the first prompt.
             settings: Those that overrule the settings file.
             attend: The prompt is there for as long as the program runs, so that nobody else need wait for the terminal,
@@ -132,11 +130,7 @@ class PromptThread:
         for name, value in self._settings.items():
             settings.set(name, value)
         silence_checks()
-
-        async def start_shell(text: str) -> ShellJob:
-            return await frontend.start_shell(text)
-
-        session = self._make_session(settings, bounded(settings), start_shell)
+        session = self._make_session(settings, bounded(settings))
         frontend = TerminalFrontend.on_terminal(session, settings, guest=True, takes_input=self.stays)
         session.past_entries = frontend.past_entries
         try:

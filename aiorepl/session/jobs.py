@@ -35,9 +35,6 @@ class Runs(Protocol):
     def resume(self) -> None:
         """Let it go on if it is stopped."""
 
-    def come_back(self) -> None:
-        """It is in the foreground again: let it go on if it is stopped."""
-
     async def end(self) -> Ending:
         """Wait until it has ended; may be called more than once, and cancelled without ending it."""
 
@@ -64,9 +61,6 @@ class CellJob:
 
     def resume(self) -> None:
         """A cell in the background is never stopped."""
-
-    def come_back(self) -> None:
-        """It went on all the time."""
 
     async def end(self) -> Ending:
         """Wait until the cell has ended."""
@@ -95,30 +89,24 @@ class ShellJob:
     def stop(self) -> None:
         """Stop the process; the terminal has done so already, unless no shell is there that could continue it."""
         self.stopped = True
-        self._send(signal.SIGSTOP)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.process.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
         """Let a process that Ctrl-Z stopped go on."""
         self.stopped = False
-        self._send(signal.SIGCONT)
-
-    def come_back(self) -> None:
-        """Let it go on where a person sees it."""
-        self.resume()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.process.pid, signal.SIGCONT)
 
     def terminate(self) -> None:
         """Ask the process to end, if it has not."""
-        if self.process.returncode is None:
-            self._send(signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            self.process.terminate()
 
     async def end(self) -> Ending:
         """Wait until the process has ended."""
         status = await self.process.wait()
         return Ending("ok" if status == 0 else "error", (), self.elapsed, 0.0, status)
-
-    def _send(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.process.pid, number)
 
 
 class Shells(Protocol):
@@ -169,7 +157,7 @@ class JobTable:
         job = self._get(number)
         del self._jobs[number]
         self._watchers.pop(number).cancel()
-        job.come_back()
+        job.resume()
         await self._attend(job)
 
     def resume(self, number: int) -> None:
