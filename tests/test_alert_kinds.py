@@ -2,27 +2,16 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import ModuleType
 
 import pytest
 from alerting import drawn, watched
 from command_session import new_session
+from loop_factories import EACH_LOOP, LoopFactory
 
 from aiorepl.alerts import looks
 from aiorepl.alerts.values import KINDS
-
-uvloop: ModuleType | None
-try:
-    import uvloop
-except ImportError:
-    uvloop = None
-
-LOOPS: list[Callable[[], asyncio.AbstractEventLoop]] = [asyncio.new_event_loop]
-if uvloop is not None:
-    LOOPS.append(uvloop.new_event_loop)
-EACH_LOOP = pytest.mark.parametrize("factory", LOOPS, ids=["asyncio", "uvloop"][: len(LOOPS)])
 
 
 @dataclass
@@ -515,7 +504,7 @@ def settled(lines: list[str]) -> list[str]:
 
 @EACH_LOOP
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name or program.kind)
-def test_it_is_told(program: Program, factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
+def test_it_is_told(program: Program, factory: LoopFactory) -> None:
     async def script() -> None:
         if program.only and factory is not asyncio.new_event_loop:
             pytest.skip("uvloop does not warn of it")
@@ -532,7 +521,7 @@ def test_it_is_told(program: Program, factory: Callable[[], asyncio.AbstractEven
 
 @EACH_LOOP
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name or program.kind)
-def test_a_healthy_one_is_silent(program: Program, factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
+def test_a_healthy_one_is_silent(program: Program, factory: LoopFactory) -> None:
     async def script() -> None:
         async with watched(new_session(factory=factory), **program.settings) as seen:
             await seen.type(*program.healthy)

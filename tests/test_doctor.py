@@ -4,30 +4,18 @@ import asyncio
 import gc
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from types import ModuleType
 
 import pytest
 from app_session import converse_with, running_app
 from command_session import Typed, new_session, type_and_interrupt, type_lines
+from loop_factories import EACH_LOOP, LoopFactory
 from sessions import PATIENCE, Conversation, conversation, texts
 
 from aiorepl.alerts.doctor_values import Diagnosis
 from aiorepl.model import Progress
 from aiorepl.render.plain import draw
-
-uvloop: ModuleType | None
-try:
-    import uvloop
-except ImportError:
-    uvloop = None
-
-LoopFactory = Callable[[], asyncio.AbstractEventLoop]
-LOOPS: list[LoopFactory] = [asyncio.new_event_loop]
-if uvloop is not None:
-    LOOPS.append(uvloop.new_event_loop)
-EACH_LOOP = pytest.mark.parametrize("factory", LOOPS, ids=["asyncio", "uvloop"][: len(LOOPS)])
 
 
 @pytest.fixture(autouse=True)

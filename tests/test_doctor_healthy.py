@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import test_healthy
-from test_healthy import PROGRAMS, loops
+from loop_factories import EACH_LOOP, LoopFactory
+from test_healthy import PROGRAMS
 
 from aiorepl.alerts.doctor import diagnose
 from aiorepl.alerts.doctor_values import Cause, Diagnosis, Limits
@@ -54,7 +55,7 @@ def unhealthy(diagnosis: Diagnosis) -> list[Cause]:
     return [cause for cause in diagnosis.causes if cause.kind != "healthy"]
 
 
-def run(factory: Callable[[], asyncio.AbstractEventLoop], main: Callable[..., Awaitable[Diagnosis]]) -> Diagnosis:
+def run(factory: LoopFactory, main: Callable[..., Awaitable[Diagnosis]]) -> Diagnosis:
     async def call() -> Diagnosis:
         # Not the loop's own executor, which is looked at.
         with concurrent.futures.ThreadPoolExecutor(1) as thread:
@@ -64,9 +65,9 @@ def run(factory: Callable[[], asyncio.AbstractEventLoop], main: Callable[..., Aw
         return runner.run(call())
 
 
-@pytest.mark.parametrize("factory", loops())
+@EACH_LOOP
 def test_programs_that_stand_still_at_their_first_wait_are_healthy(
-    factory: Callable[[], asyncio.AbstractEventLoop],
+    factory: LoopFactory,
 ) -> None:
     async def main(thread: concurrent.futures.Executor) -> Diagnosis:
         go = asyncio.Event()
@@ -88,8 +89,8 @@ def test_programs_that_stand_still_at_their_first_wait_are_healthy(
     assert unhealthy(run(factory, main)) == []
 
 
-@pytest.mark.parametrize("factory", loops())
-def test_programs_that_run_again_and_again_are_healthy(factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
+@EACH_LOOP
+def test_programs_that_run_again_and_again_are_healthy(factory: LoopFactory) -> None:
     async def main(thread: concurrent.futures.Executor) -> Diagnosis:
         done = asyncio.Event()
 

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
+from loop_factories import EACH_LOOP, LoopFactory
 
 from aiorepl.introspect.diagnose import counts, findings
 from aiorepl.introspect.facts import gather_facts
@@ -63,15 +64,6 @@ PROGRAMS: list[Program] = []
 def healthy(program: Program) -> Program:
     PROGRAMS.append(program)
     return program
-
-
-def loops() -> list[object]:
-    found: list[object] = [pytest.param(asyncio.new_event_loop, id="default")]
-    try:
-        import uvloop
-    except ImportError:
-        return found
-    return [*found, pytest.param(uvloop.new_event_loop, id="uvloop")]
 
 
 @asynccontextmanager
@@ -739,8 +731,8 @@ async def tasks_that_sleep_and_know_who_they_are(watch: Watch) -> None:
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: str(program.__name__))
-@pytest.mark.parametrize("factory", loops())
-def test_no_alarm_is_raised(factory: Callable[[], asyncio.AbstractEventLoop], program: Program) -> None:
+@EACH_LOOP
+def test_no_alarm_is_raised(factory: LoopFactory, program: Program) -> None:
     async def main() -> list[str]:
         watch = Watch(asyncio.get_running_loop())
         running: Awaitable[None] = program(watch)

@@ -7,11 +7,10 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable
 
 import pytest
+from loop_factories import EACH_LOOP, LoopFactory
 from processes import Home
-from test_alert_kinds import EACH_LOOP
 
 import aiorepl
 from aiorepl.alerts.values import Alert
@@ -50,7 +49,7 @@ async def fails() -> None:
 
 
 @EACH_LOOP
-def test_alerts_come_to_the_callback(factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
+def test_alerts_come_to_the_callback(factory: LoopFactory) -> None:
     heard = Heard()
 
     async def main() -> None:
