@@ -70,11 +70,12 @@ def _end(error: BaseException | None) -> int:
 def _run_beside_prompt(program: MainProgram, options: Options) -> int:
     # Not loaded where there is no prompt.
     from aiorepl.companion import Companion
+    from aiorepl.interpret.program_namespace import ProgramNamespace
     from aiorepl.prompt_thread import PromptThread
 
     main = program.install()
     name = options.module[0] if options.module else os.path.basename(program.path)
-    companion = Companion(main, name)
+    companion = Companion(ProgramNamespace(main.__dict__, adopts=True), name)
     banner = () if options.quiet else (Notice(_banner(name)),)
     prompt = PromptThread(companion.make_session, first=banner, settings=options.settings, attend=companion.attend)
     prompt.claim()

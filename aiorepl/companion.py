@@ -7,7 +7,6 @@ import threading
 import time
 import weakref
 from functools import partial
-from types import ModuleType
 from typing import Any
 
 from aiorepl.interpret.app_host import AppHost
@@ -40,9 +39,9 @@ class Companion:
     there. While none is running they run on a loop of aiorepl's own, which a first cell is told about.
     """
 
-    def __init__(self, main: ModuleType, name: str) -> None:
-        """Stand beside a program whose ``__main__`` is this, and which is called so."""
-        self._main = main
+    def __init__(self, names: ProgramNamespace, name: str) -> None:
+        """Stand beside a program with these names, which is called so."""
+        self._names = names
         self._name = name
         self._session: LocalSession
         self._frontend: TerminalFrontend
@@ -56,9 +55,8 @@ class Companion:
 
     def make_session(self, settings: Settings, represent: Represent) -> LocalSession:
         """Make the session of the prompt."""
-        names = ProgramNamespace(self._main.__dict__, adopts=True)
-        lend_usual(names)
-        interpreter = Interpreter(names, represent=represent)
+        lend_usual(self._names)
+        interpreter = Interpreter(self._names, represent=represent)
         session = LocalSession(interpreter, partial(LoopHost, asyncio.new_event_loop), settings=settings)
         self._session, self._spare = session, session.host
         session.program, session.before = self, self._before

@@ -24,7 +24,7 @@ from aiorepl.prompt_thread import PromptThread, no_terminal
 from aiorepl.session.local import LocalSession
 from aiorepl.settings import Settings
 
-__all__ = ["embed", "post_mortem"]
+__all__ = ["embed", "open_where_raised", "post_mortem"]
 
 _MAY_AWAIT = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
 _HOW_TO_LEAVE = "exit or Ctrl-D goes on from here"
@@ -92,6 +92,14 @@ class post_mortem:  # noqa: N801 - it is used like a function
         return False
 
 
+def open_where_raised(error: Exception, traceback: TracebackType) -> None:
+    """Open a prompt at the failing frame, as ``post_mortem`` does; the traceback itself has been shown.
+
+    No loop may be running in this thread: cells run on one of their own.
+    """
+    _run(_stay_at(error, traceback, shown=True))
+
+
 class _Left:
     """What ``embed`` returns when all has been done; it can be awaited nevertheless."""
 
@@ -99,13 +107,13 @@ class _Left:
         return iter(())  # type: ignore[return-value]
 
 
-def _stay_at(error: Exception, traceback: TracebackType) -> Coroutine[Any, Any, None]:
+def _stay_at(error: Exception, traceback: TracebackType, *, shown: bool = False) -> Coroutine[Any, Any, None]:
     frame, line = _failing_frame(traceback)
     names = ProgramNamespace.of_frame(frame)
     names["_exc"] = error
     place = _place(frame, line)
     about = Notice(f"aiorepl where this was raised, in {place}; {_HOW_TO_LEAVE}")
-    return _stay(names, f"aiorepl.post_mortem() in {place}", (describe(error), about))
+    return _stay(names, f"aiorepl.post_mortem() in {place}", (about,) if shown else (describe(error), about))
 
 
 async def _stay(names: ProgramNamespace, what: str, first: tuple[Event, ...]) -> None:

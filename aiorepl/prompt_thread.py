@@ -90,7 +90,8 @@ class PromptThread:
 
     def start(self) -> None:
         """Begin, in a thread of its own, once the terminal has been claimed."""
-        threading.Thread(target=self._run, name="aiorepl-prompt", daemon=True).start()
+        name = "aiorepl-beside" if self.stays else "aiorepl-prompt"
+        threading.Thread(target=self._run, name=name, daemon=True).start()
 
     def give_up(self) -> None:
         """Leave the terminal, which was claimed, to others: the prompt does not begin."""

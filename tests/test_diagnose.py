@@ -320,7 +320,7 @@ def test_a_loop_on_which_nothing_can_happen_is_stalled() -> None:
         Finding(
             "stalled",
             3,
-            "1 task wait, and the loop has no timer, no socket and no thread to go on with",
+            "1 task waits, and the loop has no timer, no socket and no thread to go on with",
             ("Task-1 job1 (app.py:10)",),
             "%why says of each what it waits for.",
             (1,),

@@ -278,3 +278,24 @@ def test_a_served_program_that_forks_has_a_path_for_each(home: Home) -> None:
         for path in paths:
             (told,) = says(find(path), "import os; os.getpid()")
             assert path == f"{home.path}/web.sock" + ("" if int(told) == app.number else f".{told}")
+
+
+def test_a_program_that_nothing_goes_on_with_is_told_of_where_it_is_served(home: Home) -> None:
+    source = """
+        import asyncio, aiorepl
+
+        async def main(slots):
+            with aiorepl.serve("program"):
+                print("ready", flush=True)
+                await slots.acquire()
+
+        slots = asyncio.Semaphore(0)
+        asyncio.run(main(slots))
+    """
+    stalled = "stalled: 1 task waits, and the loop has no timer, no socket and no thread to go"
+    with program(source, home):
+        found = find("program")
+        assert says(found, "%stuck")[0].splitlines()[0] == stalled
+        # A thread of the program's own may go on with it.
+        event = "import threading; event = threading.Event(); threading.Thread(target=event.wait).start()"
+        assert says(found, event, "%stuck")[1].startswith("nothing wrong was found in 1 task")

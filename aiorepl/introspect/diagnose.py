@@ -115,8 +115,8 @@ class _Ward:
         active = any(info.state in ("running", "ready") for info in self.snapshot.tasks)
         if not self.facts.alone or not waiting or not idle or working or active:
             return
-        count = f"{len(waiting)} {_plural('task', waiting)}"
-        title = f"{count} wait, and the loop has no timer, no socket and no thread to go on with"
+        count = "1 task waits" if len(waiting) == 1 else f"{len(waiting)} tasks wait"
+        title = f"{count}, and the loop has no timer, no socket and no thread to go on with"
         evidence = tuple(self._stands(info) for info in waiting[:_NAMED])
         yield Finding(
             "stalled", 3, title, evidence, "%why says of each what it waits for.", tuple(i.number for i in waiting)

@@ -1,7 +1,9 @@
 """What findings rest on beside a snapshot, gathered from the live loop."""
 
 import asyncio
+import functools
 import itertools
+import re
 import signal
 import threading
 import weakref
@@ -123,9 +125,17 @@ def _tasks(snapshot: LoopSnapshot) -> Iterator[Any]:
             yield _task(info.number)
 
 
+# Threads of ours that do nothing to a loop unless a person asks for it: all but those that the program waits for,
+# and the one of a person whose own loop has the main thread.
+_ONLY_LOOKS = re.compile("aiorepl-(?!embed$|frontend$|prompt$).*")
+
+
 def _alone(loop: asyncio.AbstractEventLoop) -> bool:
     """Tell whether neither another thread nor a signal can reach the loop."""
-    if threading.active_count() > 1 or getattr(loop, "_signal_handlers", True):
+    here = threading.current_thread()
+    if getattr(loop, "_signal_handlers", True) or any(
+        not (thread is here or _ONLY_LOOKS.fullmatch(thread.name)) for thread in threading.enumerate()
+    ):
         return False
     return not any(_is_the_programs(signal.getsignal(number)) for number in signal.valid_signals())
 
@@ -134,4 +144,5 @@ def _is_the_programs(handler: object) -> bool:
     if handler is None or isinstance(handler, int) or handler is signal.default_int_handler:
         return False
     # asyncio.run's own, which cancels the main task.
-    return getattr(handler, "__func__", None) is not asyncio.Runner._on_sigint  # type: ignore[attr-defined]
+    function = handler.func if isinstance(handler, functools.partial) else handler
+    return getattr(function, "__func__", None) is not asyncio.Runner._on_sigint  # type: ignore[attr-defined]

@@ -27,7 +27,7 @@ from typing import Any
 
 from aiorepl.introspect.chain import OPAQUE, coroutine_of, frame_of, links
 
-__all__ = ["MOST", "dropped_tasks", "is_lost"]
+__all__ = ["MOST", "dropped_tasks", "is_lost", "is_main"]
 
 Task = asyncio.Task[Any]
 
@@ -97,7 +97,7 @@ def is_lost(group: Sequence[Task]) -> bool:
     for task in group:
         waiting |= _parts_of(task)
     wanted = _awaited_objects(group[0])
-    if _is_main(group[0]) or any(weakref.getweakrefcount(item) for item in wanted[1:]):
+    if is_main(group[0]) or any(weakref.getweakrefcount(item) for item in wanted[1:]):
         # Ctrl-C ends the first, and who has a weak reference has all that is needed.
         return False
     if not _has_by_name(group[0], wanted[1:]):
@@ -119,7 +119,7 @@ def _code_of(link: Any) -> object:
     return getattr(link, "cr_code", None)
 
 
-def _is_main(task: Task) -> bool:
+def is_main(task: Task) -> bool:
     """Tell whether a task is the one that ``run_until_complete`` waits for."""
     callbacks = task._callbacks or ()
     return any(entry[0] is asyncio.base_events._run_until_complete_cb for entry in callbacks)  # type: ignore[attr-defined]
