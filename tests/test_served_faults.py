@@ -143,7 +143,7 @@ def test_a_client_that_leaves_in_the_middle_of_a_cell_ends_it(served: Served) ->
     served.app.names["ended"] = ended = threading.Event()
 
     async def script(guest: Guest) -> None:
-        await guest.begin("print('ready')\ntry: await asyncio.sleep(1000)\nfinally: ended.set()")
+        await guest.begin("try: print('ready'); await asyncio.sleep(1000)\nfinally: ended.set()")
 
     served.visit(script)
     assert ended.wait(PATIENCE)

@@ -15,6 +15,10 @@ from aiorepl.interpret.interpreter import Ending, Execution
 __all__ = ["CellJob", "JobTable", "Runs", "ShellJob", "Shells", "start_shell"]
 
 
+# Seconds; a process that hangs in the kernel does not stop before it leaves that.
+_STOPS_WITHIN = 1.0
+
+
 class Runs(Protocol):
     """Something that runs in the foreground or in the background."""
 
@@ -89,8 +93,9 @@ class ShellJob:
     def stop(self) -> None:
         """Stop the process; the terminal has done so already, unless no shell is there that could continue it."""
         self.stopped = True
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
             os.kill(self.process.pid, signal.SIGSTOP)
+            _wait_until_stopped(self.process.pid)
 
     def resume(self) -> None:
         """Let a process that Ctrl-Z stopped go on."""
@@ -107,6 +112,19 @@ class ShellJob:
         """Wait until the process has ended."""
         status = await self.process.wait()
         return Ending("ok" if status == 0 else "error", (), self.elapsed, 0.0, status)
+
+
+def _wait_until_stopped(pid: int) -> None:
+    """Wait, though not for ever, until a child has ended what it was doing when it was told to stop.
+
+    While it has yet to be scheduled, its read of the terminal would still take a key from who reads next.
+    """
+    if not hasattr(os, "waitid"):
+        return
+    deadline = time.perf_counter() + _STOPS_WITHIN
+    flags = os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT
+    while os.waitid(os.P_PID, pid, flags) is None and time.perf_counter() < deadline:
+        time.sleep(0.001)
 
 
 class Shells(Protocol):
