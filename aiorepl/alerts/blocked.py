@@ -95,6 +95,8 @@ class BlockWatch:
         # The steps that were seen since the beat was sent that has not been answered, and when that was.
         self._blocks: list[_Block] = []
         self._sent: float | None = None
+        # One that was told of and is over; its step may still be on the way to be measured.
+        self._unmeasured: _Block | None = None
         self._last_tick = clock()
         self._last_cpu = pulse.worked()
         self._ended: collections.deque[SlowStep] = collections.deque(maxlen=100)
@@ -192,6 +194,8 @@ class BlockWatch:
         exact = next((step for step in self._ended if _is_of(step, block)), None)
         if exact is not None:
             self._ended.remove(exact)
+        else:
+            self._unmeasured = block
         duration = exact.duration if exact is not None else max(self._last_tick - block.started, rules.slow)
         self._revise(
             block.alert.number,
@@ -208,6 +212,8 @@ class BlockWatch:
         """Tell of the slow steps that nobody could tell of while they went on."""
         while self._ended and self._block is None:
             step = self._ended.popleft()
+            if self._was_told(step):
+                continue
             # A cell's own step is told with the cell, by a hint; of aiorepl's own nobody need know.
             if step.coroutine.startswith(_CELL) or (step.defined is not None and step.defined.own):
                 continue
@@ -216,6 +222,11 @@ class BlockWatch:
             alert = self._slow_step(what, _where(step), step.task, step.duration, sampled=False)
             self._report(alert, None)
             self._tell_of_first(name, step.first, step.duration, alert, rules)
+
+    def _was_told(self, step: SlowStep) -> bool:
+        """Tell whether this is the step of the last block, whose measure has come after that was told to be over."""
+        block, self._unmeasured = self._unmeasured, None
+        return block is not None and _is_of(step, block)
 
     def _tell_of_turns(self) -> None:
         while self._turns and self._block is None:
