@@ -33,8 +33,6 @@ __all__ = ["LoopWatch"]
 _SELDOM = 4
 # Frames of a coroutine's origin: one names the line, and costs a fraction of the ten of debug mode.
 _ORIGIN = 1
-# Seconds between two clocks' views of when a step began.
-_SLACK = 0.001
 
 
 class LoopWatch:
@@ -118,8 +116,8 @@ class LoopWatch:
         rules = self._rules()
         if not rules.slow:
             return False
-        # What was measured has been told; its duration may differ by the time that the measurement took.
-        if not told_since(self.loop, step.started - _SLACK):
+        # What was measured has been told. When a logged step began is known by when it was logged, which may be late.
+        if not told_since(self.loop, step.started):
             self.blocks.step_logged(step)
         return True
 

@@ -146,9 +146,9 @@ def watch_steps(
 
 
 def told_since(loop: asyncio.AbstractEventLoop, time: float, slow: float = 0.0) -> bool:
-    """Tell whether a step was reported that began at this time or later and took so long; on the loop's thread."""
+    """Tell whether a step was reported that ended after this time and took so long; on the loop's thread."""
     steps = getattr(loop, "_aiorepl_steps", None)
-    return steps is not None and any(started >= time and duration >= slow for started, duration in steps.told)
+    return steps is not None and any(started + duration > time and duration >= slow for started, duration in steps.told)
 
 
 def steps_of(loop: asyncio.AbstractEventLoop) -> LoopSteps:
