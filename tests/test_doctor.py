@@ -11,6 +11,7 @@ import pytest
 from app_session import converse_with, running_app
 from command_session import Typed, new_session, type_and_interrupt, type_lines
 from loop_factories import EACH_LOOP, LoopFactory
+from loops_elsewhere import give_time_to_answer
 from sessions import PATIENCE, Conversation, conversation, texts
 
 from aiorepl.alerts.doctor_values import Diagnosis
@@ -41,6 +42,8 @@ class Program:
     executor: str = "–  none yet"
     look: str = "%doctor 0.3"
     counted: bool = False
+    # The loop does not answer at all, and need not be given time for it.
+    silent: bool = False
 
 
 PROGRAMS = [
@@ -57,6 +60,7 @@ PROGRAMS = [
             "  time.sleep blocks the loop's thread. Write instead: await asyncio.sleep(N)",
             "  next: %where N  (shows its stack now)",
         ],
+        silent=True,
     ),
     Program(
         "a step that computes",
@@ -71,6 +75,7 @@ PROGRAMS = [
             "  Divide the work with await asyncio.sleep(N) in between, or do it in await asyncio.to_thread(...).",
             "  next: %where N  (shows its stack now)",
         ],
+        silent=True,
     ),
     Program(
         "steps that sleep again and again",
@@ -281,7 +286,9 @@ def examined(program: Program, factory: LoopFactory) -> Diagnosis:
 
 @EACH_LOOP
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
-def test_it_is_said_what_is_wrong(program: Program, factory: LoopFactory) -> None:
+def test_it_is_said_what_is_wrong(program: Program, factory: LoopFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    if program.silent:
+        give_time_to_answer(0.02, monkeypatch)
     lines = settled(draw(examined(program, factory), WIDTH))
     # What a task does again and again may have been told of already, or not yet.
     lines = [line.replace(*WITHOUT_AN_ALERT) for line in lines]

@@ -186,7 +186,7 @@ def test_last():
 def prompted(tmp_path: Path) -> Iterator[Person]:
     (tmp_path / "test_it.py").write_text(PROMPTED)
     plugins = ("-p", "aiorepl.pytest_plugin", "-p", "pytest_timeout")
-    options = ("--aiorepl", "--timeout=2", "--aiorepl-after=0.2", "-p", "no:cacheprovider")
+    options = ("--aiorepl", "--timeout=1", "--aiorepl-after=0.2", "-p", "no:cacheprovider")
     with Person(
         tmp_path,
         "-m",
@@ -214,7 +214,7 @@ def test_a_prompt_opens_where_a_test_fails_and_beside_one_that_hangs(prompted: P
     assert person.runs("slots.locked(), len(users)") == ["(True, 3)"]
     assert person.runs("%stuck")[0] == "lost-wait: user-2 use waits for a Semaphore that nobody else has"
     # What limits the time of a test waits for as long as there is the prompt.
-    person.runs("await asyncio.sleep(2.1)")
+    person.runs("await asyncio.sleep(1.1)")
     person.runs("slots.release()")
     person.sees("^test_it.py::test_hangs ended by itself after ")
     assert person.runs("slots.locked()") == ["True"]

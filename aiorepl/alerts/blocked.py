@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from aiorepl.alerts.gil import GilWatch
 from aiorepl.alerts.places import line_text, users_frame
 from aiorepl.alerts.pulse import PERIOD, Pulse, Sample
 from aiorepl.alerts.steps import SlowStep
@@ -33,9 +34,6 @@ _DIVIDE = "Divide the work with await asyncio.sleep(0) in between, or do it in a
 _SEEN = 2
 # Lines that samples of one block found, of which the hottest is told.
 _LINES = 50
-# A block whose thread could not look for so long was one that held the GIL, if the process worked meanwhile.
-_OVERSLEPT = 4 * PERIOD
-_WORKED = 0.5
 
 
 class _Block:
@@ -98,7 +96,7 @@ class BlockWatch:
         # One that was told of and is over; its step may still be on the way to be measured.
         self._unmeasured: _Block | None = None
         self._last_tick = clock()
-        self._last_cpu = pulse.worked()
+        self._gil = GilWatch(pulse.worked)
         self._ended: collections.deque[SlowStep] = collections.deque(maxlen=100)
         self._turns: collections.deque[SlowTurn] = collections.deque(maxlen=100)
 
@@ -117,7 +115,7 @@ class BlockWatch:
     def tick(self, rules: Rules) -> None:
         """Look whether the loop is blocked now, and tell of what has ended since."""
         now = self._clock()
-        held = self._gil_was_held(now)
+        held = self._gil.held(self._last_tick, now)
         if rules.slow:
             self._look_at_beat(rules)
             sample = self._pulse.sample() if self._pulse.overdue >= PERIOD / 2 else None
@@ -274,13 +272,6 @@ class BlockWatch:
         """Tell whether a task was made since the loop answered last: this was its first step then, or the second."""
         since = self._clock() - block.started
         return block.made is not None and time.monotonic() - block.made < since + PERIOD
-
-    def _gil_was_held(self, now: float) -> float | None:
-        """Return for how long this thread could not run though it was due, if the loop's thread worked meanwhile."""
-        cpu = self._pulse.worked()
-        slept, worked = now - self._last_tick, cpu - self._last_cpu
-        self._last_cpu = cpu
-        return slept if slept > _OVERSLEPT and worked > _WORKED * slept else None
 
     def _tell_of_gil(self, held: float) -> None:
         """A call into C kept every Python thread from running, this one too: told right after."""
