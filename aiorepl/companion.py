@@ -20,6 +20,7 @@ from aiorepl.introspect.loops import loops, number_of, thread_of
 from aiorepl.introspect.stdin_readers import blocked_in_read, watched_by
 from aiorepl.introspect.uv import is_uvloop
 from aiorepl.model import Notice
+from aiorepl.session.jobs import Shells
 from aiorepl.session.local import LocalSession
 from aiorepl.settings import Settings
 from aiorepl.terminal.console import Interrupted
@@ -53,11 +54,12 @@ class Companion:
         self._told_of_spare = False
         self._told_of_stdin = False
 
-    def make_session(self, settings: Settings, represent: Represent) -> LocalSession:
+    def make_session(self, settings: Settings, represent: Represent, shells: Shells) -> LocalSession:
         """Make the session of the prompt."""
         lend_usual(self._names)
         interpreter = Interpreter(self._names, represent=represent)
-        session = LocalSession(interpreter, partial(LoopHost, asyncio.new_event_loop), settings=settings)
+        make_host = partial(LoopHost, asyncio.new_event_loop)
+        session = LocalSession(interpreter, make_host, settings=settings, shells=shells)
         self._session, self._spare = session, session.host
         session.program, session.before = self, self._before
         return session

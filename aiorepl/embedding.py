@@ -21,6 +21,7 @@ from aiorepl.interpret.program_namespace import ProgramNamespace
 from aiorepl.introspect.failures import describe, in_library, own_frame
 from aiorepl.model import Event, Notice
 from aiorepl.prompt_thread import PromptThread, no_terminal
+from aiorepl.session.jobs import Shells
 from aiorepl.session.local import LocalSession
 from aiorepl.settings import Settings
 
@@ -149,10 +150,11 @@ def _session(
     loop: asyncio.AbstractEventLoop,
     settings: Settings,
     represent: Represent,
+    shells: Shells,
 ) -> LocalSession:
     interpreter = Interpreter(names, represent=represent)
     interpreter.context = context
-    return LocalSession(interpreter, partial(AppHost, loop), settings=settings)
+    return LocalSession(interpreter, partial(AppHost, loop), settings=settings, shells=shells)
 
 
 def _run(stay: Coroutine[Any, Any, None]) -> None:

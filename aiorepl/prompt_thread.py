@@ -12,12 +12,13 @@ from aiorepl.interpret.interpreter import Represent
 from aiorepl.interpret.private_loop import private_loop
 from aiorepl.interpret.source import silence_checks, speak_up
 from aiorepl.model import Event, Leave, Notice
+from aiorepl.session.jobs import ShellJob, Shells
 from aiorepl.session.local import LocalSession
 from aiorepl.settings import Settings
 
 __all__ = ["PromptThread", "no_terminal"]
 
-MakeSession = Callable[[Settings, Represent], LocalSession]
+MakeSession = Callable[[Settings, Represent, Shells], LocalSession]
 
 # The one that has the terminal, or had it last; changed under the lock.
 _latest: "PromptThread | None" = None
@@ -26,6 +27,8 @@ _lock = threading.Lock()
 
 def no_terminal() -> str:
     """Say why there can be no prompt here, or return an empty text."""
+    if not hasattr(os, "tcgetpgrp"):
+        return "this system has no terminals as POSIX has them"
     for stream, name in ((sys.stdin, "input"), (sys.stdout, "output")):
         if not _is_terminal(stream):
             return f"the standard {name} is not a terminal"
@@ -60,7 +63,8 @@ class PromptThread:
         """Prepare one that has not begun.
 
         Args:
-            make_session: Called on the prompt's thread with the settings in force and with what represents values.
+            make_session: Called on the prompt's thread with the settings in force, what represents values and what
+                starts shell commands.
             first: What is shown before the first prompt.
             settings: Those that overrule the settings file.
             attend: The prompt is there for as long as the program runs, so that nobody else need wait for the terminal,
@@ -73,6 +77,7 @@ class PromptThread:
         self._attend = attend
         # How a person left; None before, and if the prompt was asked to end.
         self.left: Leave | None = None
+        self._process = os.getpid()
         self._asked_to_leave: concurrent.futures.Future[None] = concurrent.futures.Future()
         # Resolved with the session when all output goes above the prompt, or with what kept the prompt from coming.
         self.ready: concurrent.futures.Future[LocalSession] = concurrent.futures.Future()
@@ -83,7 +88,8 @@ class PromptThread:
         """Get the terminal, or return the prompt that has it: its end is to be awaited before another try."""
         global _latest
         with _lock:
-            if _latest is not None and not _latest.ended.done():
+            # What a forked child has inherited has no thread there.
+            if _latest is not None and not _latest.ended.done() and _latest._process == os.getpid():
                 return _latest
             _latest = self
             return None
@@ -121,19 +127,8 @@ class PromptThread:
             self._end()
 
     async def _converse(self) -> None:
-        # Loaded here, while the program goes on.
-        from aiorepl.terminal.files import read_settings
-        from aiorepl.terminal.frontend import TerminalFrontend
-        from aiorepl.terminal.results import bounded
-
-        settings = Settings()
-        problems = read_settings(settings)
-        for name, value in self._settings.items():
-            settings.set(name, value)
+        session, frontend, problems = self._take_terminal()
         silence_checks()
-        session = self._make_session(settings, bounded(settings))
-        frontend = TerminalFrontend.on_terminal(session, settings, guest=True, takes_input=self.stays)
-        session.past_entries = frontend.past_entries
         try:
             await session.open()
             announcements = asyncio.create_task(frontend.show_announcements())
@@ -150,6 +145,25 @@ class PromptThread:
         finally:
             frontend.close()
             speak_up()
+
+    def _take_terminal(self) -> tuple[LocalSession, Any, list[str]]:
+        """Make the session and its frontend; return them with what is wrong with the settings file."""
+        # Loaded here, while the program goes on.
+        from aiorepl.terminal.files import read_settings
+        from aiorepl.terminal.frontend import TerminalFrontend
+        from aiorepl.terminal.results import bounded
+
+        async def start_shell(text: str) -> ShellJob:
+            return await frontend.start_shell(text)
+
+        settings = Settings()
+        problems = read_settings(settings)
+        for name, value in self._settings.items():
+            settings.set(name, value)
+        session = self._make_session(settings, bounded(settings), start_shell)
+        frontend = TerminalFrontend.on_terminal(session, settings, guest=True, takes_input=self.stays)
+        session.past_entries = frontend.past_entries
+        return session, frontend, problems
 
     async def _until_left(self, frontend: Any) -> None:
         """Take cells until a person leaves, or somebody asks the prompt to."""

@@ -121,6 +121,11 @@ class Terminal:
         return now
 
     @property
+    def foreground(self) -> int:
+        """The process group that gets the keys."""
+        return os.tcgetpgrp(self._fd)
+
+    @property
     def screen(self) -> Screen:
         """The screen as it is after all that was read."""
         if len(self._undrawn) > CHUNK:

@@ -292,3 +292,7 @@ def test_hints_are_renewed() -> None:
     assert len(first.notices) == len(third.notices) == 1
     assert again.notices == []
     assert renewed.notices == ["each hint will be shown once more"]
+
+
+def test_input_for_a_program_needs_a_program() -> None:
+    assert type_lines("%stdin yes")[0].error == "there is no program beside this prompt; aiorepl run FILE starts one"

@@ -5,13 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("pty")
 
-from person import CONTROL_C, CONTROL_D, ENTER, Person
+from person import CONTROL_C, CONTROL_D, CONTROL_Z, ENTER, PATIENCE, Person
 from processes import Home
 
 import aiorepl
@@ -91,7 +92,7 @@ def test_a_prompt_on_the_running_loop(tmp_path: Path, loop: str) -> None:
             person.sees("^begun$")
             person.send(CONTROL_C)
             person.waits_for_prompt()
-            assert person.last[-1].startswith("KeyboardInterrupt")
+            assert any(line.startswith("KeyboardInterrupt") for line in person.last)
         person.enters("input('name? ')")
         person.is_asked("name? ")
         person.types("Ada")
@@ -329,3 +330,54 @@ def test_where_it_cannot_be_awaited_it_says_how_it_can() -> None:
     assert str(raised.value) == (
         "a loop is running in this thread: write `await aiorepl.embed()` in a coroutine function"
     )
+
+
+SHELLS = """
+async def main():
+    signal.signal(signal.SIGINT, lambda *_: print("the program was interrupted"))
+    before = state()
+    await aiorepl.embed()
+    compare(before)
+
+asyncio.run(main())
+"""
+
+
+def has_the_keys(person: Person) -> None:
+    """Wait until something else than the program is in the foreground of the terminal; nothing shows that."""
+    deadline = time.monotonic() + PATIENCE
+    while person.foreground == os.getpgid(person.pid):
+        assert time.monotonic() < deadline
+        person.read(0.01)
+
+
+def test_shell_commands_have_the_terminal_and_their_keys_are_no_signals_to_the_program(tmp_path: Path) -> None:
+    with opens(tmp_path, SHELLS) as person:
+        person.enters("!stty -a; read line; echo got $line")
+        person.sees(r"(?m)^isig icanon iexten echo ")
+        person.types("a line")
+        person.send(ENTER)
+        person.sees("^got a line$")
+        person.waits_for_prompt()
+        person.enters("!echo begun; sleep 1000; echo went on")
+        person.sees("^begun$")
+        person.send(CONTROL_C)
+        person.waits_for_prompt()
+        assert person.last[-1] == "exit status -2"
+        # Ctrl-Z makes a job of it, which can have the terminal again.
+        person.enters("!echo waits; read line; echo heard $line")
+        person.sees("^waits$")
+        person.send(CONTROL_Z)
+        person.waits_for_prompt()
+        assert person.last[-1] == "[1] in the background; %fg brings it back"
+        assert person.runs("await asyncio.sleep(0, 'the loop goes on')") == ["'the loop goes on'"]
+        person.enters("%fg")
+        has_the_keys(person)
+        person.send("another\r")
+        person.sees("^heard another$")
+        person.waits_for_prompt()
+        # It ends with the prompt.
+        person.runs("!sleep 1000 &")
+        person.enters("exit")
+        assert person.ends() == 0
+        assert person.last == ["changed:", "nothing"]

@@ -39,6 +39,9 @@ class Runs(Protocol):
     def resume(self) -> None:
         """Let it go on if it is stopped."""
 
+    async def come_back(self) -> None:
+        """It is in the foreground again: let it go on if it is stopped."""
+
     async def end(self) -> Ending:
         """Wait until it has ended; may be called more than once, and cancelled without ending it."""
 
@@ -65,6 +68,9 @@ class CellJob:
 
     def resume(self) -> None:
         """A cell in the background is never stopped."""
+
+    async def come_back(self) -> None:
+        """It went on all the time."""
 
     async def end(self) -> Ending:
         """Wait until the cell has ended."""
@@ -93,25 +99,32 @@ class ShellJob:
     def stop(self) -> None:
         """Stop the process; the terminal has done so already, unless no shell is there that could continue it."""
         self.stopped = True
-        with contextlib.suppress(ProcessLookupError, ChildProcessError):
-            os.kill(self.process.pid, signal.SIGSTOP)
+        self._send(signal.SIGSTOP)
+        with contextlib.suppress(ChildProcessError):
             _wait_until_stopped(self.process.pid)
 
     def resume(self) -> None:
         """Let a process that Ctrl-Z stopped go on."""
         self.stopped = False
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.process.pid, signal.SIGCONT)
+        self._send(signal.SIGCONT)
+
+    async def come_back(self) -> None:
+        """Let it go on where a person sees it."""
+        self.resume()
 
     def terminate(self) -> None:
         """Ask the process to end, if it has not."""
-        with contextlib.suppress(ProcessLookupError):
-            self.process.terminate()
+        if self.process.returncode is None:
+            self._send(signal.SIGTERM)
 
     async def end(self) -> Ending:
         """Wait until the process has ended."""
         status = await self.process.wait()
         return Ending("ok" if status == 0 else "error", (), self.elapsed, 0.0, status)
+
+    def _send(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.process.pid, number)
 
 
 def _wait_until_stopped(pid: int) -> None:
@@ -175,7 +188,7 @@ class JobTable:
         job = self._get(number)
         del self._jobs[number]
         self._watchers.pop(number).cancel()
-        job.resume()
+        await job.come_back()
         await self._attend(job)
 
     def resume(self, number: int) -> None:

@@ -27,6 +27,7 @@ from prompt_toolkit.styles import DynamicStyle, Style
 
 from aiorepl.interpret.source import Shell, classify
 from aiorepl.model import Done, Edit, Event, Insert, Leave, Notice, Outcome, Progress
+from aiorepl.session.jobs import ShellJob
 from aiorepl.session.protocol import Session
 from aiorepl.settings import Settings
 from aiorepl.terminal.children import watch
@@ -34,6 +35,7 @@ from aiorepl.terminal.completer import SessionCompleter, SignatureHint
 from aiorepl.terminal.console import Console, Interrupted, install
 from aiorepl.terminal.drawing import Drawing
 from aiorepl.terminal.editing import bindings, prefix_search, processors
+from aiorepl.terminal.guest_shell import GuestShellJob, start_guest_shell
 from aiorepl.terminal.history import HistoryFile, SuggestFromHistory
 from aiorepl.terminal.keyboard import GuestKeyboard
 from aiorepl.terminal.lexer import SourceLexer
@@ -109,6 +111,8 @@ class TerminalFrontend:
         self.forwards = False
         # When Ctrl-C was pressed last at the prompt.
         self._pressed = float("-inf")
+        # In someone's program: a shell command has the terminal, until this is done.
+        self._lending: asyncio.Task[None] | None = None
         # Ctrl-C was pressed after Enter and before the cell was submitted.
         self._interrupted_early = False
         # What is to be shown above the prompt, and whether a callback is under way that will do it.
@@ -201,9 +205,16 @@ class TerminalFrontend:
                     outcome = event.outcome
                 else:
                     self.show(event)
+            if self._lending is not None:
+                await self._lending
+                self._lending = None
         finally:
             self._running = self._interrupted_early = False
             watch.cancel()
+            if self._lending is not None:
+                self._lending.cancel()
+                await asyncio.wait({self._lending})
+                self._lending = None
             if self._screen is not None and not self._terminal.locked():
                 self._screen.status("")
                 self._screen.restore()
@@ -294,6 +305,50 @@ class TerminalFrontend:
                 return await self._run(question.app, asked)
             except KeyboardInterrupt:
                 raise Interrupted from None
+
+    async def start_shell(self, text: str) -> ShellJob:
+        """Start what was typed after ``!`` in someone's program; in the foreground it has the terminal."""
+        assert self._screen is not None
+        if not self._in_shell:
+            return await start_guest_shell(text, self._screen.input, self._lend)
+        # It may look at the terminal as soon as it is there.
+        job: asyncio.Future[GuestShellJob] = self._loop.create_future()
+        await self._lend_to(job)
+        try:
+            job.set_result(await start_guest_shell(text, self._screen.input, self._lend))
+        except BaseException:
+            job.cancel()
+            raise
+        return job.result()
+
+    async def _lend(self, job: GuestShellJob) -> None:
+        self._in_shell = True
+        known: asyncio.Future[GuestShellJob] = self._loop.create_future()
+        known.set_result(job)
+        await self._lend_to(known)
+
+    async def _lend_to(self, job: "asyncio.Future[GuestShellJob]") -> None:
+        """Give a shell command the terminal until it leaves it; returns when the terminal is as it should find it."""
+        lent: asyncio.Future[None] = self._loop.create_future()
+        self._lending = asyncio.create_task(self._lend_until_it_leaves(job, lent))
+        await asyncio.wait({self._lending, lent}, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _lend_until_it_leaves(
+        self, coming: "asyncio.Future[GuestShellJob]", lent: "asyncio.Future[None]"
+    ) -> None:
+        assert self._screen is not None
+        # Held meanwhile, as whoever else would read keys would be stopped.
+        async with self._terminal:
+            self._screen.lend(True)
+            with self._input.detach(), self._screen.as_found():
+                lent.set_result(None)
+                job = await coming
+                with self._screen.in_front(job.process.pid):
+                    # It may have been stopped by asking for the terminal before it had it.
+                    job.resume()
+                    await job.leaves_terminal()
+        if job.process.returncode is None:
+            await self._session.detach()
 
     def type_line(self, text: str) -> None:
         """Give what reads descriptor 0 a line with its end, or the end of input if it is empty."""

@@ -12,6 +12,7 @@ import os
 import pty
 import re
 import select
+import signal
 import sys
 import termios
 import threading
@@ -188,6 +189,35 @@ class Screen:
             termios.tcsetattr(self._input, termios.TCSADRAIN, self._original)
             yield
             termios.tcsetattr(self._input, termios.TCSADRAIN, modes)
+
+    @contextlib.contextmanager
+    def as_found(self) -> Iterator[None]:
+        """Give the terminal the modes that it had before, but for an echo of ^C, and then those that a cell finds."""
+        with contextlib.suppress(termios.error):
+            termios.tcsetattr(self._input, termios.TCSADRAIN, _without_echoed_controls(self._original))
+        try:
+            yield
+        finally:
+            self.restore()
+
+    @contextlib.contextmanager
+    def in_front(self, group: int) -> Iterator[None]:
+        """Let a process group of a child's have the keys."""
+        self._put_in_front(group)
+        try:
+            yield
+        finally:
+            self._put_in_front(os.getpgrp())
+
+    def _put_in_front(self, group: int) -> None:
+        # A process in the background may do so only if the signal is blocked that it would be stopped by.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
+        try:
+            # It may have ended, or this is not the terminal that controls us.
+            with contextlib.suppress(OSError):
+                os.tcsetpgrp(self._input, group)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def restore(self) -> None:
         """Put the terminal's modes back, whatever a program has done to them."""
