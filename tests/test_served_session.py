@@ -274,6 +274,16 @@ def test_ctrl_c_reaches_the_cell_and_nothing_else(served: Served) -> None:
     assert served.app.call(lambda: "the app goes on") == "the app goes on"
 
 
+def test_a_cell_that_nobody_listens_to_any_more_is_ended(served: Served) -> None:
+    async def script(guest: Guest) -> None:
+        abandoned = await guest.begin("print('ready'); await asyncio.sleep(1000)")
+        abandoned.cancel()
+        await asyncio.wait({abandoned})
+        assert read(await guest.type("1 + 1")) == "2"
+
+    served.visit(script)
+
+
 def test_ctrl_z_and_ampersand_send_a_cell_to_the_background(served: Served) -> None:
     async def script(guest: Guest) -> None:
         running = await guest.begin("print('ready'); event = asyncio.Event(); await event.wait(); 'woken'")

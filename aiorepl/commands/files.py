@@ -63,7 +63,8 @@ def save(context: Context, file: Path, *, force: bool = False) -> None:
         raise CommandError(f"{file} exists; %save {file} --force writes over it") from None
     except (OSError, UnicodeEncodeError) as error:
         raise CommandError(f"cannot write {file}: {_reason(error)}") from None
-    context.emit(Notice(f"saved as {file}"))
+    # In somebody's program the current folder is that of the program.
+    context.emit(Notice(f"saved as {file if context.owned else file.absolute()}"))
 
 
 @command(

@@ -168,16 +168,28 @@ class RemoteSession:
             self._told_columns = self._columns()
             self._try_to_send(Columns(self._told_columns))
         self._submitting = True
+        event: Event | None = None
         try:
             with self._request() as (number, answers):
                 self._send(Submit(number, text, show))
-                async for event in self._shown(answers):
-                    yield event
+                try:
+                    async for event in self._shown(answers):
+                        yield event
+                finally:
+                    if not isinstance(event, Done):
+                        # Nobody listens any more, and the next submission is to find this one ended.
+                        await self._end_foreground(answers)
         except LocalProtocolError as error:
             yield Notice(str(error), "error")
             yield Done("error")
         finally:
             self._submitting = False
+
+    async def _end_foreground(self, answers: "asyncio.Queue[Event | None]") -> None:
+        await self.interrupt()
+        event: Event | None = Notice("")
+        while event is not None and not isinstance(event, Done):
+            event = await answers.get()
 
     async def _shown(self, answers: "asyncio.Queue[Event | None]") -> AsyncIterator[Event]:
         """The events of a submission, but for the output that is printed in another way."""
