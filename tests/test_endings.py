@@ -92,12 +92,17 @@ class Watch:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.now = 0.0
+        # Beats that the loop has answered: many, unless a test is about that.
+        self.answers = 0
+        self.blocked = False
         self.told: list[Alert] = []
-        self._tasks = TaskWatch(loop, self._take, lambda: self.now)
+        self._tasks = TaskWatch(loop, self._take, lambda: self.answers, lambda: self.now)
         self._births = Births(loop, self._tasks.add, lambda entry, place: None)
         self._handler = HandlerWatch(loop, self._take, quiet=True)
 
     def scan(self, *, last: bool = False) -> None:
+        if not self.blocked:
+            self.answers += 2
         self._tasks.tick(RULES, last=last)
 
     @property
@@ -130,6 +135,23 @@ async def ended(task: "asyncio.Task[None]") -> None:
     end = asyncio.Event()
     task.add_done_callback(lambda _: end.set())
     await end.wait()
+
+
+def test_a_loop_that_has_had_no_turn_since_is_waited_for() -> None:
+    async def script(watch: Watch) -> None:
+        task = asyncio.create_task(fail(), name="late")
+        await ended(task)
+        watch.scan()
+        watch.blocked = True
+        watch.now = 60.0
+        watch.answers += 1
+        watch.scan()
+        assert watch.names == []
+        watch.answers += 1
+        watch.scan()
+        assert watch.names == ["late"]
+
+    watched(script)
 
 
 def test_who_fetches_the_exception_within_a_moment_is_in_time() -> None:

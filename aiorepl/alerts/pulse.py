@@ -54,8 +54,9 @@ class Pulse:
         self._spoilt = False
         self._lag: float | None = None
         self.lags: collections.deque[tuple[float, float]] = collections.deque(maxlen=_BEATS)
-        # How often ``tick`` was called.
+        # How often ``tick`` was called, and how many beats the loop has answered.
         self.ticks = 0
+        self.answers = 0
         # Of each of the last looks when it was, the thread's processor time, and whether it was in Python code; only
         # where that cannot be measured.
         self._looks: collections.deque[tuple[float, float, bool]] = collections.deque(maxlen=_BEATS)
@@ -180,6 +181,7 @@ class Pulse:
     def _answer(self) -> None:
         now = self._clock()
         sent, self._sent = self._sent, None
+        self.answers += 1
         self.find()
         if sent is not None and not self._spoilt:
             self._lag = now - sent
