@@ -12,7 +12,7 @@ from aiorepl.commands.context import Job
 from aiorepl.errors import CommandError
 from aiorepl.interpret.interpreter import Ending, Execution
 
-__all__ = ["CellJob", "JobTable", "Runs", "ShellJob", "Shells", "start_shell"]
+__all__ = ["CellJob", "JobTable", "Runs", "ShellJob", "Shells", "is_stopped", "start_shell"]
 
 
 # Seconds; a process that hangs in the kernel does not stop before it leaves that.
@@ -100,8 +100,12 @@ class ShellJob:
         """Stop the process; the terminal has done so already, unless no shell is there that could continue it."""
         self.stopped = True
         self._send(signal.SIGSTOP)
-        with contextlib.suppress(ChildProcessError):
-            _wait_until_stopped(self.process.pid)
+        # While it has yet to be scheduled, its read of the terminal would still take a key from who reads next.
+        deadline = time.perf_counter() + _STOPS_WITHIN
+        while self.process.returncode is None and not is_stopped(self.process.pid):
+            if time.perf_counter() > deadline or not hasattr(os, "waitid"):
+                break
+            time.sleep(0.001)
 
     def resume(self) -> None:
         """Let a process that Ctrl-Z stopped go on."""
@@ -127,17 +131,14 @@ class ShellJob:
             os.kill(self.process.pid, number)
 
 
-def _wait_until_stopped(pid: int) -> None:
-    """Wait, though not for ever, until a child has ended what it was doing when it was told to stop.
-
-    While it has yet to be scheduled, its read of the terminal would still take a key from who reads next.
-    """
+def is_stopped(pid: int) -> bool:
+    """Tell whether a child is stopped; whoever waits for its end is told of that nevertheless."""
+    # Not on macOS before Python 3.13.
     if not hasattr(os, "waitid"):
-        return
-    deadline = time.perf_counter() + _STOPS_WITHIN
-    flags = os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT
-    while os.waitid(os.P_PID, pid, flags) is None and time.perf_counter() < deadline:
-        time.sleep(0.001)
+        return False
+    with contextlib.suppress(ChildProcessError):
+        return os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
+    return False
 
 
 class Shells(Protocol):

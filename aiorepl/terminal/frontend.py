@@ -35,7 +35,7 @@ from aiorepl.terminal.completer import SessionCompleter, SignatureHint
 from aiorepl.terminal.console import Console, Interrupted, install
 from aiorepl.terminal.drawing import Drawing
 from aiorepl.terminal.editing import bindings, prefix_search, processors
-from aiorepl.terminal.guest_shell import GuestShellJob, start_guest_shell
+from aiorepl.terminal.guest_shell import GuestShells
 from aiorepl.terminal.history import HistoryFile, SuggestFromHistory
 from aiorepl.terminal.keyboard import GuestKeyboard
 from aiorepl.terminal.lexer import SourceLexer
@@ -111,8 +111,6 @@ class TerminalFrontend:
         self.forwards = False
         # When Ctrl-C was pressed last at the prompt.
         self._pressed = float("-inf")
-        # In someone's program: a shell command has the terminal, until this is done.
-        self._lending: asyncio.Task[None] | None = None
         # Ctrl-C was pressed after Enter and before the cell was submitted.
         self._interrupted_early = False
         # What is to be shown above the prompt, and whether a callback is under way that will do it.
@@ -125,6 +123,10 @@ class TerminalFrontend:
         self._answered.set()
         # Held by whoever reads keys: the prompt, a question, a pager.
         self._terminal = asyncio.Lock()
+        # In someone's program.
+        self._shells: GuestShells | None = None
+        if screen is not None and isinstance(input, GuestKeyboard):
+            self._shells = GuestShells(screen, input, self._terminal, session.detach)
         self._tasks: set[asyncio.Future[None]] = set()
         self.left: Leave | None = None
         self._style = self._make_style()
@@ -205,16 +207,13 @@ class TerminalFrontend:
                     outcome = event.outcome
                 else:
                     self.show(event)
-            if self._lending is not None:
-                await self._lending
-                self._lending = None
+            if self._shells is not None:
+                await self._shells.end()
         finally:
             self._running = self._interrupted_early = False
             watch.cancel()
-            if self._lending is not None:
-                self._lending.cancel()
-                await asyncio.wait({self._lending})
-                self._lending = None
+            if self._shells is not None:
+                await self._shells.end(cancel=True)
             if self._screen is not None and not self._terminal.locked():
                 self._screen.status("")
                 self._screen.restore()
@@ -307,48 +306,9 @@ class TerminalFrontend:
                 raise Interrupted from None
 
     async def start_shell(self, text: str) -> ShellJob:
-        """Start what was typed after ``!`` in someone's program; in the foreground it has the terminal."""
-        assert self._screen is not None
-        if not self._in_shell:
-            return await start_guest_shell(text, self._screen.input, self._lend)
-        # It may look at the terminal as soon as it is there.
-        job: asyncio.Future[GuestShellJob] = self._loop.create_future()
-        await self._lend_to(job)
-        try:
-            job.set_result(await start_guest_shell(text, self._screen.input, self._lend))
-        except BaseException:
-            job.cancel()
-            raise
-        return job.result()
-
-    async def _lend(self, job: GuestShellJob) -> None:
-        self._in_shell = True
-        known: asyncio.Future[GuestShellJob] = self._loop.create_future()
-        known.set_result(job)
-        await self._lend_to(known)
-
-    async def _lend_to(self, job: "asyncio.Future[GuestShellJob]") -> None:
-        """Give a shell command the terminal until it leaves it; returns when the terminal is as it should find it."""
-        lent: asyncio.Future[None] = self._loop.create_future()
-        self._lending = asyncio.create_task(self._lend_until_it_leaves(job, lent))
-        await asyncio.wait({self._lending, lent}, return_when=asyncio.FIRST_COMPLETED)
-
-    async def _lend_until_it_leaves(
-        self, coming: "asyncio.Future[GuestShellJob]", lent: "asyncio.Future[None]"
-    ) -> None:
-        assert self._screen is not None
-        # Held meanwhile, as whoever else would read keys would be stopped.
-        async with self._terminal:
-            self._screen.lend(True)
-            with self._input.detach(), self._screen.as_found():
-                lent.set_result(None)
-                job = await coming
-                with self._screen.in_front(job.process.pid):
-                    # It may have been stopped by asking for the terminal before it had it.
-                    job.resume()
-                    await job.leaves_terminal()
-        if job.process.returncode is None:
-            await self._session.detach()
+        """Start what was typed after ``!`` in someone's program."""
+        assert self._shells is not None
+        return await self._shells.start(text, background=not self._in_shell)
 
     def type_line(self, text: str) -> None:
         """Give what reads descriptor 0 a line with its end, or the end of input if it is empty."""
