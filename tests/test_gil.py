@@ -24,3 +24,10 @@ def test_late_is_not_held(late: float, worked: float, slept: int | None, held: f
     found = watch.held(50.0, 50.0 + late)
     assert found == (None if held is None else pytest.approx(held))
     assert watch.held(60.0, 60.025) is None
+
+
+def test_what_the_thread_worked_before_it_was_known_does_not_count() -> None:
+    cpu = 0.0
+    watch = GilWatch(lambda: cpu, lambda: None)
+    cpu = 7.0
+    assert watch.held(50.0, 50.3) is None

@@ -28,7 +28,7 @@ class GilWatch:
     """
 
     def __init__(self, worked: Callable[[], float], slept: Callable[[], int | None] | None = None) -> None:
-        """Begin now; ``worked`` returns the processor time of the loop's thread.
+        """Begin now; ``worked`` returns the processor time of the loop's thread, or 0.0 as long as that is not known.
 
         ``slept`` returns how often this thread has gone to sleep by itself, or None where that is not known.
         """
@@ -46,7 +46,9 @@ class GilWatch:
         """
         worked, slept = self._worked(), self._slept()
         late = now - since
-        busy, self._last_worked = worked - self._last_worked, worked
+        # All the time that the thread has worked is not the time since.
+        busy = worked - self._last_worked if self._last_worked else 0.0
+        self._last_worked = worked
         if late <= _OVERSLEPT or busy <= _WORKED * late:
             looked = False
         else:
