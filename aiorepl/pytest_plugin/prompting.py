@@ -102,9 +102,10 @@ class Prompting(Patience):
         if beside is not None:
             companion, prompt = beside
             error = None if outcome.excinfo is None else outcome.excinfo[1]
-            companion.program_ended(error, time.perf_counter() - self._began, stays=True)
-            if not (error is None or isinstance(error, Exception)):
-                # The whole run is to end.
+            # With a KeyboardInterrupt and the like the whole run is to end.
+            stays = error is None or isinstance(error, Exception)
+            companion.program_ended(error, time.perf_counter() - self._began, stays=stays)
+            if not stays:
                 prompt.leave()
             prompt.ended.result()
 
