@@ -2,8 +2,11 @@
 
 import asyncio
 import gc
+import itertools
+import statistics
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Generator
 from typing import Any
@@ -13,7 +16,7 @@ from loops_elsewhere import PATIENCE, Elsewhere, loop_elsewhere
 
 from aiorepl.introspect.book import BOOK
 from aiorepl.introspect.inspector import NearbyInspector
-from aiorepl.introspect.look import Slices, look_now
+from aiorepl.introspect.look import Look, Pause, Slices, look_now
 from aiorepl.introspect.values import LoopSnapshot, State, TaskInfo
 
 
@@ -237,6 +240,61 @@ def test_a_look_that_the_loop_began_is_ended_by_who_asked_if_the_loop_is_blocked
         assert threads[0] != threading.get_ident() == threads[-1]
 
 
+def test_slices_are_short_where_the_loop_has_nothing_else_to_do_and_longer_where_it_has() -> None:
+    def passes(loop: asyncio.AbstractEventLoop, other: float) -> list[int]:
+        """How many steps of 0.1 ms each pass of the loop does, if there is something else to do in it."""
+        counts: list[int] = []
+
+        def work() -> Generator[None, None, None]:
+            for _ in range(200):
+                counts[-1] += 1
+                spin(0.0001)
+                yield
+
+        def pass_begins() -> None:
+            counts.append(0)
+            spin(other)
+            if not slices.done.done():
+                loop.call_soon(pass_begins)
+
+        slices = Slices(work, loop)
+        loop.call_soon_threadsafe(pass_begins)
+        slices.start()
+        slices.done.result(PATIENCE)
+        return [count for count in counts if count]
+
+    with loop_elsewhere() as elsewhere:
+        # The clock is read before each step.
+        assert statistics.median(passes(elsewhere.loop, 0.0)) <= 4
+        busy = passes(elsewhere.loop, 0.001)
+        assert 4 < max(busy) <= 10
+
+
+def spin(seconds: float) -> None:
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        pass
+
+
+def test_no_step_of_a_look_at_ten_thousand_new_tasks_takes_long() -> None:
+    async def longest() -> float:
+        """Seconds of processor time."""
+        event = asyncio.Event()
+        tasks = [asyncio.create_task(wait_for_it(event)) for _ in range(10_000)]
+        await asyncio.sleep(0)
+        steps: list[float] = []
+        work = Look(asyncio.get_running_loop(), holders=False)()
+        with Pause():
+            for _ in work:
+                steps.append(time.thread_time())
+        event.set()
+        await asyncio.gather(*tasks)
+        return max(after - before for before, after in itertools.pairwise(steps))
+
+    # Another process may make one of them longer.
+    assert min(asyncio.run(longest()) for _ in range(3)) < 0.002
+
+
 def test_the_inspector_looks_without_blocking_the_loop_that_asks() -> None:
     with loop_elsewhere() as elsewhere:
         elsewhere.run(start(elsewhere, 5))
@@ -251,6 +309,16 @@ def test_the_inspector_looks_without_blocking_the_loop_that_asks() -> None:
             assert not (await inspector.snapshot()).outside
 
         asyncio.run(ask())
+
+
+def test_what_was_seen_is_kept_for_who_types_only() -> None:
+    with loop_elsewhere() as elsewhere:
+        elsewhere.run(start(elsewhere, 5))
+        for keeps, kept in ((True, 5), (False, 0)):
+            inspector = NearbyInspector(lambda: elsewhere.loop, keeps=keeps)
+            assert len(asyncio.run(inspector.snapshot()).tasks) == 5
+            assert inspector.last is not None
+            assert len(inspector.last.tasks) == kept
 
 
 def test_what_a_called_function_raises_is_raised() -> None:

@@ -17,6 +17,7 @@ from sessions import PATIENCE
 from aiorepl.alerts.values import Alert
 from aiorepl.model import AlertRaised, Done, Failure, Leave, Notice, Output, Result, SettingChanged
 from aiorepl.remote.client import Interrupted
+from aiorepl.remote.loading import FORKING
 from aiorepl.settings import Settings
 
 
@@ -351,6 +352,13 @@ def test_turns_are_short_while_a_command_works_and_not_while_a_cell_does(served:
 
     served.visit(script)
     assert seen == [before, before]
+
+
+def test_turns_are_short_while_something_is_loaded() -> None:
+    before = sys.getswitchinterval()
+    with FORKING.kept_away():
+        assert sys.getswitchinterval() < before
+    assert sys.getswitchinterval() == before
 
 
 async def until(holds: Callable[[], bool]) -> None:

@@ -53,9 +53,10 @@ class Inspector(Protocol):
 class NearbyInspector:
     """An ``Inspector`` for a loop of this process, used on a loop of aiorepl's own."""
 
-    def __init__(self, default: Callable[[], asyncio.AbstractEventLoop]) -> None:
-        """Look at the loop that ``default`` returns, until another one is chosen."""
+    def __init__(self, default: Callable[[], asyncio.AbstractEventLoop], *, keeps: bool = True) -> None:
+        """Look at the loop that ``default`` returns, until another one is chosen; ``last`` has tasks if it ``keeps``."""
         self._default = default
+        self._kept = _KEPT if keeps else 0
         self._chosen: asyncio.AbstractEventLoop | None = None
         self.last: LoopSnapshot | None = None
         self._looked = float("-inf")
@@ -85,7 +86,7 @@ class NearbyInspector:
         snapshot = await _in_slices(Slices(look, loop), loop, take_over)
         self._looked = time.monotonic()
         # Enough to complete a name; a hundred thousand tasks are not kept until the next look.
-        self.last = snapshot._replace(tasks=snapshot.tasks[:_KEPT])
+        self.last = snapshot._replace(tasks=snapshot.tasks[: self._kept])
         return snapshot
 
     async def keep_fresh(self, age: float) -> None:

@@ -31,10 +31,13 @@ class _Forking:
 
     @contextlib.contextmanager
     def kept_away(self) -> Iterator[None]:
-        """Let a fork by another thread wait."""
+        """Let a fork by another thread wait, and give the program's threads their turn often: to load is work."""
         lock = self._lock
         with lock:
-            yield
+            from aiorepl.remote.turns import short_turns
+
+            with short_turns.held():
+                yield
 
     def before(self) -> None:
         """A fork is about to happen on this thread."""

@@ -110,6 +110,8 @@ class LocalSession:
         self.access = access or Everything()
         # Whether jedi is asked for completions too, which is not Python's own.
         self.asks_jedi = True
+        # Whether somebody types here, for whom the tasks that were seen last are kept: their names are completed.
+        self.is_typed_in = True
         # Stands in the names of cells: each session of a process needs its own.
         self.cell_prefix = ""
         self.undo = UndoStack(self._not_undone)
@@ -288,7 +290,7 @@ class LocalSession:
             # Not loaded before somebody asks.
             from aiorepl.introspect.inspector import NearbyInspector
 
-            self._inspector = NearbyInspector(lambda: self.host.loop)
+            self._inspector = NearbyInspector(lambda: self.host.loop, keeps=self.is_typed_in)
         return self._inspector
 
     def emit(self, event: Event) -> None:
