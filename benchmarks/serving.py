@@ -1,19 +1,20 @@
 """What is measured of being served: what it costs an app, and how fast it answers a client.
 
-Times are seconds, memory is MiB or KiB; see ``inside/serving.py``.
+Times are seconds, memory is MiB or KiB; see ``inside/serving.py`` and ``inside/listing.py``.
 """
 
 import json
 import subprocess
+from collections.abc import Callable
 from functools import partial
 
 from benchmarks.environments import AIOREPL, ROOT, Program
-from benchmarks.measures import Bench, Measure, Samples, start
+from benchmarks.measures import Bench, Measure, Samples, complete, echo, enter, start
 from benchmarks.report import Row, Target
 
 __all__ = ["COLUMNS", "ROWS", "SERVING"]
 
-SCRIPT = ROOT / "benchmarks" / "inside" / "serving.py"
+SCRIPTS = ROOT / "benchmarks" / "inside"
 
 # The same script in each; the argument is what the process is served by.
 SERVED = Program("served", ("aiorepl",), "cost")
@@ -33,9 +34,9 @@ asyncio.run(main())
 """
 
 
-def inside(bench: Bench, program: Program, *, measure: str) -> Samples:
-    """Run the script with one of its measures."""
-    command = [*bench.python(program), str(SCRIPT), measure, *program.arguments]
+def inside(bench: Bench, program: Program, *, script: str, measure: tuple[str, ...] = ()) -> Samples:
+    """Run a script with one of its measures."""
+    command = [*bench.python(program), str(SCRIPTS / script), *measure, *program.arguments]
     ended = subprocess.run(
         command, env=bench.variables(program), cwd=bench.directory, capture_output=True, text=True, check=True
     )
@@ -43,29 +44,34 @@ def inside(bench: Bench, program: Program, *, measure: str) -> Samples:
     return samples
 
 
-def connect(bench: Bench, program: Program) -> Samples:
-    """Process start to the answer to a line that is typed at once: in this process, and in one that is served."""
+def at_prompt(bench: Bench, program: Program, *, measure: Callable[[Bench, Program], Samples]) -> Samples:
+    """Measure something at a prompt: in this process, and in one that is served."""
     if program is not CONNECT:
-        return start(bench, program)
+        return measure(bench, program)
     command = [*bench.python(program), "-c", APP]
-    app = subprocess.Popen(command, env=bench.variables(program), cwd=bench.directory, stdout=subprocess.PIPE)
+    variables = bench.variables(program, PYTHONPATH=str(SCRIPTS))
+    app = subprocess.Popen(command, env=variables, cwd=bench.directory, stdout=subprocess.PIPE)
     with app:
         try:
             assert app.stdout is not None
             app.stdout.readline()
             # The first client makes the program load what a session needs.
             start(bench, program)
-            return start(bench, program)
+            return measure(bench, program)
         finally:
             app.kill()
 
 
 SERVING = (
-    Measure("served-times", partial(inside, measure="times"), (SERVED,)),
-    Measure("served-start", partial(inside, measure="start"), (SERVED, AIOMONITOR)),
-    Measure("served-crowd", partial(inside, measure="crowd"), (NOTHING, SERVED, AIOMONITOR)),
-    Measure("served-trips", partial(inside, measure="trips"), (SERVED,)),
-    Measure("served-connect", connect, (LOCAL, CONNECT)),
+    *(
+        Measure(f"served-{name}", partial(inside, script="serving.py", measure=(name,)), programs)
+        for name, programs in (("times", (SERVED,)), ("start", (SERVED, AIOMONITOR)), ("trips", (SERVED,)))
+    ),
+    Measure("served-crowd", partial(inside, script="listing.py"), (NOTHING, SERVED, AIOMONITOR)),
+    *(
+        Measure(f"served-{name}", partial(at_prompt, measure=measure), (LOCAL, CONNECT))
+        for name, measure in (("connect", start), ("echo", echo), ("enter", enter), ("complete", complete))
+    ),
 )
 
 
@@ -73,24 +79,39 @@ def _once(limit: float) -> Target:
     return Target(limit, program="served")
 
 
+def _as_local(limit: float) -> Target:
+    return Target(limit, ("local prompt",), program="connect")
+
+
 ROWS = (
     Row("served-step-times", "100 tasks of `sleep(0)`, times a loop that is not served", "×", targets=(_once(1.01),)),
     Row("served-echo-times", "an echo server, the same", "×", targets=(_once(1.01),)),
-    Row("served-start", "to load and start it, over asyncio", targets=(_once(15),)),
-    Row("served-memory", "its memory", "MiB", targets=(_once(2),)),
+    Row("served-load", "to import it, over asyncio", targets=(_once(15),)),
+    Row("served-start", "to start it"),
+    Row("served-memory", "memory of both", "MiB", targets=(_once(2),)),
     Row("crowd-task", "to make each of 10,000 tasks", "us"),
     Row("crowd-memory", "memory of each", "KiB"),
     Row("list-first", "the first `aiorepl tasks`, 50 of them shown, whole process", targets=(_once(1000),)),
-    Row("list", "the next one", targets=(_once(1000),)),
-    Row("list-all", "all of them listed"),
-    Row("list-held", "the longest that a step of it holds the loop, processor time", targets=(_once(2),)),
-    Row("list-gap", "longest gap of a 1 ms ticker meanwhile"),
+    Row("list-first-held", "the longest step of it on the loop, processor time", targets=(_once(2),)),
+    Row(
+        "list-first-late",
+        "the latest tick of a 1 ms ticker meanwhile, as far as the process computed",
+        targets=(_once(2),),
+    ),
+    Row("list", "the next `aiorepl tasks`", targets=(_once(1000),)),
+    Row("list-held", "the longest step", targets=(_once(2),)),
+    Row("list-late", "the latest tick, as far as the process computed", targets=(_once(2),)),
+    Row("list-gap", "the latest tick"),
     Row("list-gap-alone", "the same while nobody asks"),
+    Row("list-all", "all 10,000 listed (aiomonitor: `ps` at its console)"),
+    Row("list-all-late", "the latest tick, as far as the process computed"),
+    Row("list-all-page", "the same by its web page"),
+    Row("list-all-page-late", "the latest tick, as far as the process computed"),
     Row("trip-cell", "`1 + 1` in a session that is open", targets=(_once(10),)),
     Row("trip-complete", "completions of `asyncio.w` there"),
-    Row(
-        "start",
-        "process start until a line typed at once is answered",
-        targets=(Target(1.3, ("local prompt",), program="connect"),),
-    ),
+    Row("start", "process start until a line typed at once is answered", targets=(_as_local(1.3),)),
+    Row("echo", "echo of a key", targets=(_as_local(1.1),)),
+    Row("enter", "`await asyncio.sleep(0)`, Enter to prompt"),
+    Row("complete-attribute", "first completions, `asyncio.w`", targets=(_as_local(1.1),)),
+    Row("complete-name", "first completions, a name", targets=(_as_local(1.1),)),
 )

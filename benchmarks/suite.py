@@ -10,7 +10,7 @@ import subprocess
 from collections import defaultdict
 from collections.abc import Sequence
 
-from benchmarks import environments
+from benchmarks import attaching, environments
 from benchmarks.cost import COST, MODES
 from benchmarks.environments import Program
 from benchmarks.looking import LOOKING, TOOLS
@@ -29,9 +29,10 @@ TABLES: tuple[tuple[Sequence[Row], Sequence[Program]], ...] = (
     (LOOKING_ROWS, TOOLS),
     (COST_ROWS, MODES),
     (SERVING_ROWS, COLUMNS),
+    (attaching.ROWS, attaching.COLUMNS),
 )
 # Those that start no program at its prompt, and those that do.
-WITHOUT_PROMPT = (*LOOKING, *COST, *SERVING)
+WITHOUT_PROMPT = (*LOOKING, *COST, *SERVING, *attaching.ATTACHING)
 ALL = (*MEASURES, *WITHOUT_PROMPT)
 
 

@@ -7,9 +7,13 @@ import pytest
 
 pytest.importorskip("pty")
 
+from benchmarks import attaching
 from benchmarks.cost import COST, MODES
-from benchmarks.inside import cost, looking, tracing
+from benchmarks.environments import ROOT, Program
+from benchmarks.inside import cost, listing, looking, serving, tracing
+from benchmarks.measures import Bench
 from benchmarks.report import COST_ROWS, LOOKING_ROWS, Row, Target, figure, table
+from benchmarks.serving import ROWS as SERVING_ROWS
 from benchmarks.terminal import ProgramEnded, Terminal, TimedOut, environment
 from benchmarks.tracing import ROWS as TRACING_ROWS
 
@@ -155,6 +159,47 @@ def test_each_column_of_prices_is_a_mode_and_each_measure_a_work() -> None:
     assert {argument for program in MODES for argument in program.arguments} == cost.MODES.keys()
     works = {f"cost-{work}{suffix}" for work in cost.WORK for suffix in ("", "-uvloop")}
     assert {measure.name for measure in COST} == works
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
+def test_what_is_measured_of_being_served_has_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name, value in (
+        (serving, "TRIPS", 2),
+        (serving, "PAIRS", 1),
+        (listing, "CROWD", 20),
+        (listing, "ALONE", 0.01),
+        (cost, "TASKS", 2),
+        (cost, "STEPS", 2),
+        (cost, "CONNECTIONS", 1),
+        (cost, "REQUESTS", 2),
+    ):
+        monkeypatch.setattr(module, name, value)
+    samples = listing.crowd("aiorepl")
+    for measure in serving.MEASURES.values():
+        samples |= measure("aiorepl")
+    rows = {row.series for row in SERVING_ROWS}
+    # What is measured of each list is not asked for of each.
+    assert {series for series in samples if series not in rows} <= {
+        f"list{which}-{what}" for which in ("", "-first", "-all") for what in ("held", "gap", "gap-alone")
+    }
+    assert rows & samples.keys() >= {"list-first", "list", "list-all", "list-late", "served-load", "trip-cell"}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="attaching without preparation takes 3.14")
+def test_what_is_measured_of_attaching_has_its_row() -> None:
+    class Here(Bench):
+        def python(self, program: Program) -> list[str]:
+            return [sys.executable]
+
+        def variables(self, program: Program, **more: str) -> dict[str, str]:
+            return super().variables(program, PYTHONPATH=str(ROOT), **more)
+
+    bench = Here({})
+    try:
+        samples = {**attaching.attach(bench, attaching.IDLE), **attaching.look(bench, attaching.IDLE)}
+    finally:
+        bench.close()
+    assert list(samples) == [row.series for row in attaching.ROWS]
 
 
 def test_a_target_may_be_one_columns_own() -> None:

@@ -54,7 +54,7 @@ class NearbyInspector:
     """An ``Inspector`` for a loop of this process, used on a loop of aiorepl's own."""
 
     def __init__(self, default: Callable[[], asyncio.AbstractEventLoop], *, keeps: bool = True) -> None:
-        """Look at the loop that ``default`` returns, until another one is chosen; ``last`` has tasks if it ``keeps``."""
+        """Look at the loop that ``default`` returns, until another one is chosen; ``last`` has tasks if it keeps."""
         self._default = default
         self._kept = _KEPT if keeps else 0
         self._chosen: asyncio.AbstractEventLoop | None = None

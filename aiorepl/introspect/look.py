@@ -40,8 +40,8 @@ __all__ = ["Look", "Pause", "Slices", "look_now"]
 T = TypeVar("T")
 Task = asyncio.Future[Any]
 
-# Seconds for which the loop is held at a time: who waits for a timer may feel two of them. They are longer on a loop that
-# has as much to do between two, where the look would take twice as long.
+# Seconds for which the loop is held at a time: who waits for a timer may feel two of them. They are longer on a loop
+# that has as much to do between two, where the look would take twice as long.
 _SLICE = 0.0004
 _LONG_SLICE = 0.001
 # Seconds after which a loop that does not answer is looked at from outside.
