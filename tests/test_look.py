@@ -321,6 +321,17 @@ def test_what_was_seen_is_kept_for_who_types_only() -> None:
             assert len(inspector.last.tasks) == kept
 
 
+def test_what_was_seen_and_is_not_kept_is_gone_without_the_collector() -> None:
+    async def ask(inspector: NearbyInspector) -> int:
+        return len((await inspector.snapshot()).tasks)
+
+    with loop_elsewhere() as elsewhere, Pause():
+        elsewhere.run(start(elsewhere, 5))
+        before = sum(type(thing) is TaskInfo for thing in gc.get_objects())
+        assert asyncio.run(ask(NearbyInspector(lambda: elsewhere.loop, keeps=False))) == 5
+        assert sum(type(thing) is TaskInfo for thing in gc.get_objects()) == before
+
+
 def test_what_a_called_function_raises_is_raised() -> None:
     with loop_elsewhere() as elsewhere, pytest.raises(ZeroDivisionError):
         asyncio.run(NearbyInspector(lambda: elsewhere.loop).call(lambda: 1 // 0))

@@ -1,10 +1,11 @@
 """Ask about the chosen loop, again and again: from another loop without blocking that, or at once from a cell."""
 
 import asyncio
+import contextlib
 import time
 import weakref
 from collections.abc import Callable, Generator
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from aiorepl.introspect.book import BOOK
 from aiorepl.introspect.diagnose import Facts, Place, counts, findings
@@ -165,15 +166,35 @@ class AtOnce:
 async def _in_slices(work: Slices[T], loop: asyncio.AbstractEventLoop, taken_over: Callable[[], object]) -> T:
     """Let the loop do the work; if it does not, do it here, and let this loop breathe meanwhile."""
     with work as slices:
-        done = asyncio.wrap_future(slices.done)
+        ended = _event_of(slices)
         if loop.is_running():
             slices.start()
             while not slices.stalled():
-                if (await asyncio.wait({done}, timeout=GRACE))[0]:
-                    return done.result()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(GRACE):
+                        await ended.wait()
+                if slices.done.done():
+                    return slices.done.result()
             taken_over()
         slices.take_over()
         # Work, and not a wait for something.
         while not slices.advance():  # noqa: ASYNC110
             await asyncio.sleep(0)
-        return await done
+        return slices.done.result()
+
+
+def _event_of(work: Slices[Any]) -> asyncio.Event:
+    """Return an event of the running loop that is set when a work is done.
+
+    With ``asyncio.wrap_future`` the two futures would refer to each other, and what was seen, ten thousand tasks of it,
+    would be left to the collector of cycles, for which the program has to wait.
+    """
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+
+    def tell(_: object) -> None:
+        # Nobody waits any more.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(ended.set)
+
+    work.done.add_done_callback(tell)
+    return ended
