@@ -166,6 +166,7 @@ def test_what_is_measured_of_being_served_has_its_row(monkeypatch: pytest.Monkey
     for module, name, value in (
         (serving, "TRIPS", 2),
         (serving, "PAIRS", 1),
+        (serving, "TIMES", 1),
         (listing, "CROWD", 20),
         (listing, "ALONE", 0.01),
         (cost, "TASKS", 2),
@@ -180,9 +181,9 @@ def test_what_is_measured_of_being_served_has_its_row(monkeypatch: pytest.Monkey
     rows = {row.series for row in SERVING_ROWS}
     # What is measured of each list is not asked for of each.
     assert {series for series in samples if series not in rows} <= {
-        f"list{which}-{what}" for which in ("", "-first", "-all") for what in ("held", "gap", "gap-alone")
+        f"list{which}-{what}" for which in ("", "-first", "-all") for what in ("step", "gap", "alone-held", "alone-gap")
     }
-    assert rows & samples.keys() >= {"list-first", "list", "list-all", "list-late", "served-load", "trip-cell"}
+    assert rows & samples.keys() >= {"list-first", "list", "list-all", "list-held", "served-load", "trip-cell"}
 
 
 @pytest.mark.skipif(sys.version_info < (3, 14), reason="attaching without preparation takes 3.14")

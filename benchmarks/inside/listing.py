@@ -33,10 +33,16 @@ PATIENCE = 30.0
 
 
 class Gap(NamedTuple):
-    """How late a tick came, and how much the process itself computed until then: no more than that is its own doing."""
+    """How late a tick came; what the process computed until then, and how long its thread waited for a processor."""
 
     late: float
     computed: float
+    waited: float
+
+    @property
+    def held(self) -> float:
+        """What of it is the process's own doing, and not that of others on a busy machine."""
+        return min(self.late - self.waited, self.computed)
 
 
 def crowd(what: str) -> Samples:
@@ -68,13 +74,13 @@ async def _listed(what: str) -> Samples:
     for series, command in _lists(what).items():
         gaps.clear()
         await asyncio.sleep(ALONE)
-        alone = max(gap.late for gap in gaps)
-        with holds() as held:
+        samples[f"{series}-alone-held"] = [max(gap.held for gap in gaps)]
+        samples[f"{series}-alone-gap"] = [max(gap.late for gap in gaps)]
+        with long_steps() as steps:
             samples[series] = [await _ask(command, gaps, everything=series.startswith("list-all"))]
-        samples[f"{series}-held"] = [max((seconds for seconds, name in held if "_slice" in name), default=0.0)]
-        samples[f"{series}-late"] = [max(min(gap) for gap in gaps)]
+        samples[f"{series}-step"] = [max((seconds for seconds, name in steps if "_slice" in name), default=0.0)]
+        samples[f"{series}-held"] = [max(gap.held for gap in gaps)]
         samples[f"{series}-gap"] = [max(gap.late for gap in gaps)]
-        samples[f"{series}-gap-alone"] = [alone]
     ticker.cancel()
     return samples
 
@@ -109,32 +115,41 @@ async def _ask(command: list[str], gaps: list[Gap], *, everything: bool) -> floa
 
 
 @contextlib.contextmanager
-def holds() -> Iterator[list[tuple[float, str]]]:
+def long_steps() -> Iterator[list[tuple[float, str]]]:
     """Collect the processor time of each step of the running loop that is a longer one, with what was called."""
     original: Any = events.Handle._run
     loop = asyncio.get_running_loop()
-    held = [(0.0, "")]
+    steps: list[tuple[float, str]] = []
 
     def run(handle: Any) -> None:
         started = time.thread_time()
         original(handle)
         elapsed = time.thread_time() - started
         if asyncio._get_running_loop() is loop and elapsed > 0.0001:
-            held.append((elapsed, getattr(handle._callback, "__name__", "")))
+            steps.append((elapsed, getattr(handle._callback, "__name__", "")))
 
     patched: Any = events.Handle
     patched._run = run
     try:
-        yield held
+        yield steps
     finally:
         patched._run = original
 
 
 async def _tick(gaps: list[Gap]) -> None:
-    while True:
-        last, computed = time.perf_counter(), time.process_time()
-        await asyncio.sleep(TICK)
-        gaps.append(Gap(time.perf_counter() - last - TICK, time.process_time() - computed))
+    # In memory, as all that is there.
+    with open("/proc/thread-self/schedstat", "rb", buffering=0) as scheduled:  # noqa: ASYNC230
+
+        def now() -> tuple[float, float, float]:
+            # The second number are the nanoseconds that the thread could have run, and did not.
+            waited = int(os.pread(scheduled.fileno(), 100, 0).split()[1]) / 1e9
+            return time.perf_counter(), time.process_time(), waited
+
+        while True:
+            before = now()
+            await asyncio.sleep(TICK)
+            late, computed, waited = (after - earlier for after, earlier in zip(now(), before, strict=True))
+            gaps.append(Gap(late - TICK, computed, waited))
 
 
 async def _wait() -> None:

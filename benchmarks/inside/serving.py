@@ -21,8 +21,9 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspa
 
 from benchmarks.inside.cost import echo, free_port, step
 
-# How often two things are measured in turn, and one thing again and again.
+# How often two things are measured in turn, how often each is done then, and one thing again and again.
 PAIRS = 15
+TIMES = 10
 TRIPS = 200
 
 Samples = dict[str, list[float]]
@@ -57,25 +58,31 @@ def times(what: str) -> Samples:
     async def work(function: Callable[[], Coroutine[Any, Any, float]], served: bool) -> float:
         with serve(what if served else "nothing"):
             started = time.process_time()
-            await function()
+            for _ in range(TIMES):
+                await function()
             return time.process_time() - started
 
     samples: Samples = {}
     for function in (step, echo):
         ratios = samples[f"served-{function.__name__}-times"] = []
-        for _ in range(PAIRS):
-            gc.collect()
-            without, with_ = (asyncio.run(work(function, served)) for served in (False, True))
-            ratios.append(with_ / without)
+        for pair in range(PAIRS):
+            # What comes first may have it easier.
+            took = {}
+            for served in (False, True) if pair % 2 else (True, False):
+                gc.collect()
+                took[served] = asyncio.run(work(function, served))
+            ratios.append(took[True] / took[False])
     return samples
 
 
 def start(what: str) -> Samples:
     """How long it takes to load over asyncio alone, and to start; and how much memory both take."""
+    function, arguments = "aiorepl.serve", "'measured'"
+    if what == "aiomonitor":
+        function = "aiomonitor.start_monitor"
+        arguments = f"asyncio.get_running_loop(), hook_task_factory=True, **{PORTS!r}"
     script = f"""
-import asyncio, time, sys
-sys.path.insert(0, {os.path.dirname(os.path.abspath(__file__))!r})
-from serving import serve
+import asyncio, time
 def memory():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * 4096 / 2**20
@@ -83,9 +90,9 @@ async def main():
     before = memory()
     started = time.perf_counter()
     import {what}
-    {what}.{"serve" if what == "aiorepl" else "start_monitor"}
+    function = {function}
     loaded = time.perf_counter()
-    with serve({what!r}):
+    with function({arguments}):
         ready = time.perf_counter()
         await asyncio.sleep(0.1)
         print(loaded - started, ready - loaded, memory() - before)
