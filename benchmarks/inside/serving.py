@@ -9,6 +9,7 @@ import asyncio
 import gc
 import importlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -52,7 +53,8 @@ PORTS = {name: free_port() for name in ("port", "console_port", "webui_port")}
 def times(what: str) -> Samples:
     """How many times the processor time of a program that is not served steps take, and lines to an echo server.
 
-    Not the time of the clock: what is asked for is a hundredth, and any other process takes more than that.
+    Not the time of the clock, and of many turns the fastest: what is asked for is a hundredth, and other processes, who
+    use the same caches, take more than that.
     """
 
     async def work(function: Callable[[], Coroutine[Any, Any, float]], served: bool) -> float:
@@ -64,14 +66,13 @@ def times(what: str) -> Samples:
 
     samples: Samples = {}
     for function in (step, echo):
-        ratios = samples[f"served-{function.__name__}-times"] = []
+        fastest = {False: math.inf, True: math.inf}
         for pair in range(PAIRS):
             # What comes first may have it easier.
-            took = {}
             for served in (False, True) if pair % 2 else (True, False):
                 gc.collect()
-                took[served] = asyncio.run(work(function, served))
-            ratios.append(took[True] / took[False])
+                fastest[served] = min(fastest[served], asyncio.run(work(function, served)))
+        samples[f"served-{function.__name__}-times"] = [fastest[True] / fastest[False]]
     return samples
 
 
