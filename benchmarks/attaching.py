@@ -22,6 +22,9 @@ IDLE_UVLOOP = Program("idle, uvloop", (), "cost")
 LOCAL = Program("local prompt", AIOREPL.arguments, "checkout")
 COLUMNS = (IDLE, BUSY, IDLE_UVLOOP, LOCAL)
 
+# Seconds.
+PATIENCE = 30.0
+
 WAITS = "    await asyncio.sleep(1000)"
 # Python code without an end, 20 ms at a time.
 COMPUTES = """
@@ -77,7 +80,14 @@ def look(bench: Bench, program: Program) -> Samples:
     with running(bench, program) as pid:
         command = [*bench.python(program), "-m", "aiorepl", "attach", "--look", str(pid)]
         started = time.perf_counter()
-        subprocess.run(command, env=bench.variables(program), cwd=bench.directory, capture_output=True, check=True)
+        subprocess.run(
+            command,
+            env=bench.variables(program),
+            cwd=bench.directory,
+            capture_output=True,
+            check=True,
+            timeout=PATIENCE,
+        )
         return {"attach-look": [time.perf_counter() - started]}
 
 

@@ -24,6 +24,9 @@ CONNECT = Program("connect", ("-m", "aiorepl", "connect", "measured"), "checkout
 LOCAL = Program("local prompt", AIOREPL.arguments, "checkout")
 COLUMNS = (SERVED, NOTHING, AIOMONITOR, CONNECT, LOCAL)
 
+# Seconds: more than the longest of them takes.
+PATIENCE = 200.0
+
 APP = """
 import asyncio, aiorepl
 async def main():
@@ -38,7 +41,13 @@ def inside(bench: Bench, program: Program, *, script: str, measure: tuple[str, .
     """Run a script with one of its measures."""
     command = [*bench.python(program), str(SCRIPTS / script), *measure, *program.arguments]
     ended = subprocess.run(
-        command, env=bench.variables(program), cwd=bench.directory, capture_output=True, text=True, check=True
+        command,
+        env=bench.variables(program),
+        cwd=bench.directory,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE,
     )
     samples: Samples = json.loads(ended.stdout.splitlines()[-1])
     return samples

@@ -52,7 +52,7 @@ class Results:
         try:
             for series, samples in measure.samples(bench, program).items():
                 self.samples[series, program.name] += samples
-        except (TimedOut, ProgramEnded, subprocess.CalledProcessError) as error:
+        except (TimedOut, ProgramEnded, subprocess.SubprocessError) as error:
             print(f"\n{program.name}: {error}", flush=True)
             self.failures.append(f"{program.name}: {measure.name} failed")
 

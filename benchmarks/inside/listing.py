@@ -105,7 +105,8 @@ async def _ask(command: list[str], gaps: list[Gap], *, everything: bool) -> floa
         # To start a process is a long step of the loop, and none of ours; the tick after it is late.
         await asyncio.sleep(5 * TICK)
         gaps.clear()
-        status = await process.wait()
+        async with asyncio.timeout(PATIENCE):
+            status = await process.wait()
         elapsed = time.perf_counter() - started
         out.seek(0)
         if status or (everything and (listed := out.read().count(b"worker-")) != CROWD):
