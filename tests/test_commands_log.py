@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -122,7 +123,7 @@ def test_what_an_alert_tells_is_not_shown_as_well() -> None:
 
 def test_a_flood_is_cut_short_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    feed = LogFeed(alone=False, clock=lambda: now)
+    feed = LogFeed(alone=False, far=True, clock=lambda: now)
     feed.show(APP, logging.INFO)
     try:
         for number in range(2_000):
@@ -144,8 +145,26 @@ def test_a_flood_is_cut_short_and_counted(monkeypatch: pytest.MonkeyPatch) -> No
     assert feed.feed() is None
 
 
+@pytest.mark.parametrize(("far", "level", "shown"), [(False, 0, 0), (True, 0, 1), (False, logging.ERROR, 1)])
+def test_what_the_program_prints_on_the_same_screen_is_not_shown_twice(
+    far: bool, level: int, shown: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setLevel(level)
+    APP.addHandler(handler)
+    feed = LogFeed(alone=False, far=far)
+    feed.show(APP, logging.INFO)
+    try:
+        APP.info("once")
+        assert len(feed.feed() or ()) == shown
+        assert capsys.readouterr().err == ("once\n" if not level else "")
+    finally:
+        feed.close()
+        APP.removeHandler(handler)
+
+
 def test_a_long_record_is_cut_and_one_that_cannot_be_made_is_told() -> None:
-    feed = LogFeed(alone=False)
+    feed = LogFeed(alone=False, far=True)
     for message, arguments in (("x" * 5000, ()), ("\n".join(map(str, range(100))), ()), ("%d items", ("many",))):
         feed.handle(logging.LogRecord("app", logging.INFO, "", 1, message, arguments, None))
     long, many, broken = [event.text for event in feed.feed() or () if isinstance(event, Logged)]
@@ -180,6 +199,8 @@ def test_an_app_keeps_its_handlers_and_gets_its_levels_back(capsys: pytest.Captu
         with running_app() as app:
 
             async def script(talk: Conversation) -> None:
+                # Somebody looks from elsewhere.
+                talk.session.far = True
                 await talk.type("%log info app.db")
                 APP.info("seen twice")
                 assert [record.text for record in await logged(talk)] == ["seen twice"]

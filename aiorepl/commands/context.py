@@ -157,6 +157,10 @@ class Context(Protocol):
         """Tell whether the loop of the cells is aiorepl's own; if not, it is an app's."""
 
     @property
+    def far(self) -> bool:
+        """Tell whether a person sees the session in another place than what the process prints."""
+
+    @property
     def alerts(self) -> "Watcher":
         """Watches the loop of the cells, and keeps what it has noticed."""
 

@@ -27,14 +27,22 @@ LEVELS: Overrides[logging.Logger, int] = Overrides(lambda logger: logger.level, 
 class LogFeed(logging.Handler):
     """Takes the records of the loggers that one session asked for; they may be logged on any thread.
 
-    Who logs never waits for the session. Where the process prints on the session's own screen, handlers that write
-    there leave these records out.
+    Who logs never waits for the session. Where the process prints on the session's own screen, a record stands there
+    once: in a program of aiorepl's own, handlers that write there leave these records out; in somebody's program, what
+    its handlers write there is left out here.
     """
 
-    def __init__(self, *, alone: bool, clock: Callable[[], float] = time.monotonic) -> None:
-        """Show nothing yet; ``alone``: nobody else prints these records on the screen."""
+    def __init__(self, *, alone: bool, far: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        """Show nothing yet.
+
+        Args:
+            alone: Nobody else prints these records on the screen: the program is aiorepl's own.
+            far: The session's screen is another one than that on which the process prints.
+            clock: Tells the time, in seconds.
+        """
         super().__init__()
         self._alone = alone
+        self._far = far
         self._clock = clock
         self._found: collections.deque[Logged] = collections.deque()
         self._since = clock()
@@ -76,7 +84,7 @@ class LogFeed(logging.Handler):
         """Take a record, unless an alert tells of it, or it has come by another logger already."""
         if self._over or getattr(record, ALERTED, False) or asyncio._get_running_loop() in OWN_LOOPS:
             return
-        if not self._is_not_shown(record):
+        if not self._is_not_shown(record) or self._is_printed(record):
             return
         record.__dict__.setdefault("aiorepl_shown", set()).add(id(self))
         self._stand_before(logging.getLogger(record.name))
@@ -105,6 +113,15 @@ class LogFeed(logging.Handler):
             if handler is not self and handler not in self._filtered and on_screen(handler):
                 self._filtered.add(handler)
                 handler.addFilter(self._is_not_shown)
+
+    def _is_printed(self, record: logging.LogRecord) -> bool:
+        """Tell whether a handler of the program's writes a record on the screen, be it before this or after."""
+        if self._alone or self._far:
+            return False
+        return any(
+            on_screen(handler) and record.levelno >= handler.level and not handler.filters
+            for handler in handlers_of(logging.getLogger(record.name))
+        )
 
     def _is_not_shown(self, record: logging.LogRecord) -> bool:
         return id(self) not in getattr(record, "aiorepl_shown", ())
@@ -137,7 +154,7 @@ def log_feed(context: Context) -> LogFeed:
     """Return what brings records to a session; it ends with the session."""
     feed = _SESSIONS.get(context.undo)
     if feed is None:
-        feed = _SESSIONS[context.undo] = LogFeed(alone=context.owned)
+        feed = _SESSIONS[context.undo] = LogFeed(alone=context.owned, far=context.far)
         context.feed(feed.feed)
         context.undo.callback(feed.close)
     return feed

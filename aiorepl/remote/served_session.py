@@ -106,6 +106,7 @@ class ServedSession:
         # Python's own are enough in somebody else's process: jedi takes time and memory there.
         session.asks_jedi = False
         session.is_typed_in = self._stays
+        session.far = True
         session.keeps_jobs = True
         session.cell_prefix = f"{who.session}:"
         interpreter.before_cell = _SignalKeeper(session).keep

@@ -101,6 +101,8 @@ class LocalSession:
         self.settings = settings
         self.namespace = interpreter.namespace
         self.past_entries = past_entries
+        # Whether a person sees the session in another place than what the process prints.
+        self.far = False
         # On an app's loop: the cells in the background go on when the session ends.
         self.keeps_jobs = False
         # The program that the prompt stands beside, and what looks for its loop before anything is run.
