@@ -129,19 +129,13 @@ class Watcher:
         self._thread = threading.Thread(target=self._run, args=(self._stopped,), name="aiorepl-watch", daemon=True)
         self._thread.start()
 
-    def _stop(self) -> None:
-        with self._lock:
-            thread, self._thread = self._thread, None
-            warned, self._warnings = self._warnings, None
-            logs, self._logs = self._logs, None
+    def _undo_hooks(self) -> None:
+        warned, self._warnings = self._warnings, None
+        logs, self._logs = self._logs, None
         if warned is not None:
             warned.undo()
         if logs is not None:
             logs.undo()
-        self._stopped.set()
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(_ENDING)
-        self._take()
 
     def _run(self, stopped: threading.Event) -> None:
         while not stopped.wait(PERIOD):
@@ -168,9 +162,14 @@ class Watcher:
             if self._watches.pop(id(watch.loop), None) is None:
                 return
             watch.close()
-            last = not self._watches
-        if last:
-            self._stop()
+            if self._watches:
+                return
+            self._undo_hooks()
+            thread, self._thread = self._thread, None
+            self._stopped.set()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(_ENDING)
+        self._take()
 
     def _take(self) -> None:
         # Not for ever, where they come faster than they are taken.
