@@ -248,7 +248,9 @@ PROGRAMS = [
         (
             "import threading, time\nloop = asyncio.get_running_loop()\ndef note(): pass",
             # The loop sleeps most of the time, and is seen to sleep on.
-            "def stray():\n    while not seen.is_set():\n        time.sleep(0.3)\n        loop.call_soon(note)\n"
+            # It may be closed before the last call.
+            "def stray():\n    while not seen.is_set() and not time.sleep(0.3):\n"
+            "        if not loop.is_closed(): loop.call_soon(note)\n"
             "thread = threading.Thread(target=stray)\nthread.start()",
         ),
         [
@@ -268,7 +270,7 @@ PROGRAMS = [
         "non-threadsafe",
         (
             "import threading, time\nloop = asyncio.get_running_loop()\nasync def wait(future): await future",
-            "def stray():\n    while not seen.is_set():\n        future = loop.create_future()\n"
+            "def stray():\n    while not (seen.is_set() or loop.is_closed()):\n        future = loop.create_future()\n"
             "        asyncio.run_coroutine_threadsafe(wait(future), loop)\n        time.sleep(0.3)\n"
             "        future.set_result(None)\n        time.sleep(0.3)\nthread = threading.Thread(target=stray)\nthread.start()",  # noqa: E501
         ),
