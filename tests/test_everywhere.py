@@ -30,7 +30,7 @@ LINES = {
     "doctor": (["%doctor 0.05"], "ok"),
     "dump": (["%dump"], "ok"),
     "edit": (["%edit nothing.py"], "error"),
-    "fg": (["fetch(3) &", "%fg 9"], "error"),
+    "fg": (["await fetch(3) &", "%fg 9"], "error"),
     "help": (["%help tasks"], "ok"),
     "hints": (["%hints"], "ok"),
     "history": (["%history fetch"], "ok"),
