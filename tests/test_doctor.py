@@ -232,6 +232,7 @@ PROGRAMS = [
         ),
         [
             "something else: crawler crawl failed with LookupError('gone')",
+            "    raised at <cell N>:N",
             "    made at <cell N>:N",
             "  Await the task, or put it into a TaskGroup.",
             "  next: %task N  (shows all that is known of it)",

@@ -252,9 +252,9 @@ def test_list_where_there_is_none_and_where_one_does_not_answer(
 
 def test_usage(shell: Shell, app: Served) -> None:
     told = shell("why", "--help")
-    assert told.out.startswith("usage: aiorepl why TASK [TARGET] [--json] [--follow SECONDS] [--all]\n")
+    assert told.out.startswith("usage: aiorepl why TASK [TARGET] [--loop N] [--json] [--follow SECONDS] [--all]\n")
     assert "Explain in a few sentences why a task is not finished." in told.out
-    assert shell("exec", "--help").out.startswith("usage: aiorepl exec [TARGET] CODE [--json]")
+    assert shell("exec", "--help").out.startswith("usage: aiorepl exec [TARGET] CODE [--loop N] [--json]")
     assert shell("exec").status == 2
     with pytest.raises(AioreplError, match="--follow takes a number of seconds, not 'x'"):
         shell("tasks", "--follow", "x")

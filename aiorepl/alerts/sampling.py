@@ -202,7 +202,7 @@ class Sampler:
             self._longest = max(self._longest or 0.0, duration)
         if slow and duration >= self._slow:
             self._held.append((step.started, ended))
-            hidden = gap is not None and not _was_seen(step, duration)
+            hidden = gap is not None and not lasts and not _was_seen(step, duration)
             self._add_spell(step, duration, lasts=lasts, hidden=hidden)
 
     def _is_held_by(self, step: _Step, gap: Gap, duration: float) -> bool:
