@@ -24,6 +24,8 @@ TARGET is a process's number, its name, or its socket's path; it may be left out
 _NEEDS = {"why": 1, "where": 1, "task": 1}
 # Any number of words may stand before the target.
 _TAKES_ALL = ("cancel",)
+# A number may be theirs.
+_TAKES_NUMBER = ("alerts", "doctor", "loops")
 _VALUES = ("--target", "--follow", "--loop")
 
 
@@ -100,7 +102,8 @@ def _take_target(word: str, rest: list[str], target: str | None) -> tuple[list[s
         return rest, target
     needs = 0 if word == "where" and "--group" in rest else _NEEDS.get(word, 0)
     last = rest[at[-1]]
-    if len(at) > needs and (word not in _TAKES_ALL or _is_served(last)):
+    may_be_own = word in _TAKES_ALL or (word in _TAKES_NUMBER and last.replace(".", "", 1).isdecimal())
+    if len(at) > needs and (not may_be_own or _is_served(last)):
         return rest[: at[-1]] + rest[at[-1] + 1 :], last
     return rest, None
 

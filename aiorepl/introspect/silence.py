@@ -69,8 +69,8 @@ def silent_finding(info: LoopInfo) -> Finding:
 
 def _calls(stack: Stack) -> Stack:
     """The last calls of a stack, without those of the loop that lead to the program's."""
-    own = next((number for number, frame in enumerate(stack) if not frame.library), 0)
-    return stack[own:][-_CALLS:]
+    runs = [number for number, frame in enumerate(stack) if frame.library and "/asyncio/" in frame.file]
+    return (stack[runs[-1] + 1 :] if runs else stack)[-_CALLS:] or stack[-_CALLS:]
 
 
 _CALLS = 4
