@@ -231,7 +231,7 @@ PROGRAMS = [
             "BOOK.entry(task).since -= 10",
         ),
         [
-            "something else: crawler crawl failed with LookupError('gone')",
+            "failed, and nobody looked: crawler crawl failed with LookupError('gone')",
             "    raised at <cell N>:N",
             "    made at <cell N>:N",
             "  Await the task, or put it into a TaskGroup.",

@@ -28,6 +28,7 @@ _KINDS: dict[str, CauseKind] = {
     "stalled": "waiting",
     "full-queue": "waiting",
     "busy-executor": "executor",
+    "unretrieved": "failed",
 }
 _FEWER = (
     "Make fewer at a time: a few workers that take what is to be done from a bounded queue need a task each, no more."

@@ -10,7 +10,7 @@ from aiorepl.introspect.values import ExecutorInfo, Finding, Frame, LoopInfo, Lo
 
 __all__ = ["Cause", "CauseKind", "Diagnosis", "Figures", "Hot", "Limits", "Observations", "Sampled", "Spell"]
 
-CauseKind = Literal["blocked", "waiting", "executor", "busy", "growing", "memory", "other", "healthy"]
+CauseKind = Literal["blocked", "waiting", "executor", "busy", "growing", "memory", "failed", "other", "healthy"]
 
 
 class Limits(NamedTuple):

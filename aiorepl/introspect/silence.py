@@ -53,7 +53,8 @@ def silent_finding(info: LoopInfo) -> Finding:
     """Say that another loop than the one that is looked at does not answer."""
     place = innermost_own(info.stack)
     where = f": {place.function} ({line_of(place)}) holds it" if place is not None else ""
-    within = f", in {info.stack[-1].function}" if where and info.stack[-1] is not place else ""
+    called = info.stack[info.stack.index(place) + 1 :] if place is not None else ()
+    within = f", in {called[0].function}" if called else ""
     task = BOOK.find(info.current) if info.current is not None else None
     who = (f"it executes {bounded(task.get_name())}",) if isinstance(task, asyncio.Task) else ()
     calls = " > ".join(f"{frame.function} ({line_of(frame)})" for frame in _calls(info.stack))
