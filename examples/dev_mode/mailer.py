@@ -17,7 +17,7 @@ async def send(mail: str) -> None:
 
 def sign(mail: str) -> None:
     """Stands for work that takes the processor."""
-    hashlib.pbkdf2_hmac("sha256", mail.encode(), b"salt", 400_000)
+    hashlib.pbkdf2_hmac("sha256", mail.encode(), b"salt", 1_000_000)
 
 
 async def record(mail: str) -> None:
