@@ -9,11 +9,12 @@ from aiorepl.remote.discovery import Found, find, find_all, served
 
 __all__ = ["OPTIONS", "OPTIONS_HELP", "Request", "asks_for_help", "read_code", "read_request", "take_options"]
 
-OPTIONS = "[--json] [--follow SECONDS] [--all]"
+OPTIONS = "[--loop N] [--json] [--follow SECONDS] [--all]"
 OPTIONS_HELP = """\
 TARGET is a process's number, its name, or its socket's path; it may be left out where there is only one.
 
   --target TARGET   the same, wherever it stands
+  --loop N          of this loop of the process, instead of the one that cells run on (aiorepl loops lists them)
   --json            the answer as JSON
   --follow SECONDS  again and again, until Ctrl-C
   --all             each process that TARGET names, all of them if it is left out
@@ -23,17 +24,23 @@ TARGET is a process's number, its name, or its socket's path; it may be left out
 _NEEDS = {"why": 1, "where": 1, "task": 1}
 # Any number of words may stand before the target.
 _TAKES_ALL = ("cancel",)
-_VALUES = ("--target", "--follow")
+# A number may be theirs.
+_TAKES_NUMBER = ("alerts", "doctor", "loops")
+_VALUES = ("--target", "--follow", "--loop")
 
 
 class Request(NamedTuple):
-    """What is asked of whom: after ``follow`` seconds again, unless that is None; ``every`` groups the answers."""
+    """What is asked of whom, and of which loop there: after ``follow`` seconds again, unless that is None.
+
+    ``every`` groups the answers.
+    """
 
     text: str
     targets: Sequence[Found]
     as_json: bool = False
     follow: float | None = None
     every: bool = False
+    loop: int | None = None
 
 
 def asks_for_help(arguments: Sequence[str]) -> bool:
@@ -84,7 +91,8 @@ def take_options(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 def _request(text: str, target: str | None, options: dict[str, str]) -> Request:
     every = "--all" in options
     follow = _seconds(options["--follow"]) if "--follow" in options else None
-    return Request(text, find_all(target) if every else [find(target)], "--json" in options, follow, every)
+    loop = _loop(options["--loop"]) if "--loop" in options else None
+    return Request(text, find_all(target) if every else [find(target)], "--json" in options, follow, every, loop)
 
 
 def _take_target(word: str, rest: list[str], target: str | None) -> tuple[list[str], str | None]:
@@ -94,7 +102,8 @@ def _take_target(word: str, rest: list[str], target: str | None) -> tuple[list[s
         return rest, target
     needs = 0 if word == "where" and "--group" in rest else _NEEDS.get(word, 0)
     last = rest[at[-1]]
-    if len(at) > needs and (word not in _TAKES_ALL or _is_served(last)):
+    may_be_own = word in _TAKES_ALL or (word in _TAKES_NUMBER and last.replace(".", "", 1).isdecimal())
+    if len(at) > needs and (not may_be_own or _is_served(last)):
         return rest[: at[-1]] + rest[at[-1] + 1 :], last
     return rest, None
 
@@ -120,6 +129,12 @@ def _bare_words(word: str, rest: Sequence[str]) -> list[int]:
 
 def _is_served(target: str) -> bool:
     return "/" in target or any(target in (one.name, str(one.process)) for one in served())
+
+
+def _loop(text: str) -> int:
+    if not text.isdecimal():
+        raise AioreplError(f"--loop takes the number of a loop, as aiorepl loops lists them, not {text!r}")
+    return int(text)
 
 
 def _seconds(text: str) -> float:

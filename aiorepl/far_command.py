@@ -4,6 +4,7 @@ The exit status is 0, 1 if the cell failed, or 2 if the question could not be as
 """
 
 import asyncio
+import contextlib
 import getpass
 import sys
 from collections.abc import Sequence
@@ -51,33 +52,35 @@ def exec_main(word: str, arguments: Sequence[str]) -> int:
 
 def _run(request: Request) -> int:
     try:
-        return asyncio.run(_ask_again(request) if request.follow is not None else _ask_all(request))
+        return asyncio.run(_ask(request))
     except KeyboardInterrupt:
         return 0 if request.follow is not None else 130
 
 
-async def _ask_again(request: Request) -> int:
-    clear = "\x1b[H\x1b[2J" if sys.stdout.isatty() and not request.as_json else ""
-    assert request.follow is not None
-    while True:
-        write(sys.stdout, clear)
-        status = await _ask_all(request)
-        if status:
-            return status
-        await asyncio.sleep(request.follow)
+async def _ask(request: Request) -> int:
+    async with contextlib.AsyncExitStack() as stack:
+        askers = [await stack.enter_async_context(_Asker(request, target)) for target in request.targets]
+        if request.follow is None:
+            return await _ask_all(request, askers)
+        clear = "\x1b[H\x1b[2J" if sys.stdout.isatty() and not request.as_json else ""
+        while True:
+            write(sys.stdout, clear)
+            if status := await _ask_all(request, askers):
+                return status
+            await asyncio.sleep(request.follow)
 
 
-async def _ask_all(request: Request) -> int:
+async def _ask_all(request: Request, askers: "Sequence[_Asker]") -> int:
     if not request.every:
-        return await _Asker(request).ask(request.targets[0])
+        return await askers[0].ask()
     status = 0
     answers = []
-    for target in request.targets:
+    for asker in askers:
+        target = asker.target
         if not request.as_json:
             write(sys.stdout, f"== {target}\n")
-        asker = _Asker(request)
         try:
-            status = max(status, await asker.ask(target))
+            status = max(status, await asker.ask())
         except ServeError as error:
             status = 2
             write(sys.stderr, f"aiorepl: {error}\n")
@@ -88,23 +91,49 @@ async def _ask_all(request: Request) -> int:
 
 
 class _Asker:
-    """Asks one process, and prints what comes; ``answer`` is the data of it."""
+    """Asks one process, and prints what comes; ``answer`` is the data of it.
 
-    def __init__(self, request: Request) -> None:
+    It is one session from the first question to the last, so that what goes wrong in between is told of.
+    """
+
+    def __init__(self, request: Request, target: Found) -> None:
         self._request = request
+        self.target = target
         self.answer: Any = None
+        self._session: RemoteSession | None = None
+        self._listening: asyncio.Task[None] | None = None
 
-    async def ask(self, target: Found) -> int:
+    async def __aenter__(self) -> "_Asker":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None and self._listening is not None:
+            await self._session.aclose()
+            await self._listening
+
+    async def ask(self) -> int:
         """Return the exit status."""
-        session = RemoteSession(target, settings=_settings(), columns=columns, purpose="command")
-        await session.open()
-        session.read_line = _read_line
+        self.answer = None
+        if self._session is None:
+            session = RemoteSession(self.target, settings=_settings(), columns=columns, purpose="command")
+            await session.open()
+            session.read_line = _read_line
+            self._session, self._listening = session, asyncio.create_task(_overhear(session))
+            if self._request.loop is not None:
+                status = await self._choose(session, self._request.loop)
+                if status:
+                    return status
         status = 0
-        try:
-            async for event in session.submit(self._request.text):
+        async for event in self._session.submit(self._request.text):
+            status = max(status, self._show(event))
+        return status
+
+    async def _choose(self, session: RemoteSession, number: int) -> int:
+        """Have the commands look at another loop."""
+        status = 0
+        async for event in session.submit(f"%loops {number}"):
+            if not isinstance(event, Answer):
                 status = max(status, self._show(event))
-        finally:
-            await session.aclose()
         return status
 
     def _show(self, event: Event) -> int:
@@ -136,6 +165,10 @@ class _Asker:
 
             self.answer = to_data(value)
         else:
+            if not self._request.as_json:
+                from aiorepl.far_hints import for_shell
+
+                value = for_shell(value, str(self.target.process) if self._request.every else self.target.name)
             write_value(value, as_json=self._request.as_json, short=self._request.follow is not None)
 
 
@@ -144,6 +177,12 @@ def _settings() -> Settings:
     # They are for who learns at a prompt.
     settings.set("hints", False)
     return settings
+
+
+async def _overhear(session: RemoteSession) -> None:
+    """Take what is announced, which is for who sits at a prompt."""
+    async for _ in session.announcements():
+        pass
 
 
 async def _read_line(prompt: str, hidden: bool) -> str:

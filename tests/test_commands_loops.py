@@ -275,3 +275,10 @@ def test_descriptors_are_drawn_with_their_addresses() -> None:
 def test_what_the_program_named_cannot_steer_the_terminal() -> None:
     row = TimerRow(Timer(1, "\x1b[2J", Frame("f", "\x1b.py", 1), 1), TaskRef(1, "\x1b]0;x\x07"))
     assert "\x1b" not in draw(TimerList((row,), 1))
+
+
+def test_a_loop_that_does_not_answer_is_told_with_where_it_stands() -> None:
+    value = LoopList((INFO, INFO._replace(number=2, thread="index")), 1, ((2, Blocked(FRAME, TaskRef(7, "writer"))),))
+    _, first, second, stands, _ = draw(value).splitlines()
+    assert ("running" in first, "blocked" in second) == (True, True)
+    assert stands == f"loop 2 does not answer: blocked in {FRAME.function} (app.py:{FRAME.line}) by 7 writer"

@@ -352,7 +352,9 @@ def test_a_task_that_has_ended_is_told_how() -> None:
     )
     assert isinstance(failed.answer, TaskDetails)
     assert (failed.answer.row.task.state, failed.answer.row.task.outcome) == ("failed", "ValueError('x')")
-    assert told.drawn.endswith(" failing: failed\nit has no frames\n")
+    assert told.drawn.partition(" ")[2] == (
+        "failing: failed\n<cell 2>:1 in fail\n  > 1  async def fail(): raise ValueError('x')\n"
+    )
     assert [row.task.name for row in cast(TaskTable, listed.answer).rows] == ["failing"]
 
 

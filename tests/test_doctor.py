@@ -4,6 +4,7 @@ import asyncio
 import gc
 import re
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,7 +15,9 @@ from loop_factories import EACH_LOOP, LoopFactory
 from loops_elsewhere import give_time_to_answer
 from sessions import PATIENCE, Conversation, conversation, texts
 
-from aiorepl.alerts.doctor_values import Diagnosis
+from aiorepl.alerts.doctor import diagnose
+from aiorepl.alerts.doctor_values import Diagnosis, Limits, Observations
+from aiorepl.alerts.examination import Examination
 from aiorepl.model import Progress
 from aiorepl.render.plain import draw
 
@@ -228,7 +231,8 @@ PROGRAMS = [
             "BOOK.entry(task).since -= 10",
         ),
         [
-            "something else: crawler crawl failed with LookupError('gone')",
+            "failed, and nobody looked: crawler crawl failed with LookupError('gone')",
+            "    raised at <cell N>:N",
             "    made at <cell N>:N",
             "  Await the task, or put it into a TaskGroup.",
             "  next: %task N  (shows all that is known of it)",
@@ -426,3 +430,27 @@ def test_a_command_in_a_cell_takes_a_number_as_a_number() -> None:
 def test_a_wrong_time_is_an_error_that_says_what_to_type(line: str, error: str) -> None:
     (typed,) = type_lines(line)
     assert typed.error == error
+
+
+@EACH_LOOP
+def test_steps_that_follow_each_other_without_a_pause_are_all_counted(factory: LoopFactory) -> None:
+    """From before the first look until after the last one the loop comes to itself only after each five of them."""
+    thread = threading.Thread(target=lambda: found.append(Examination(loop, 0.9, limits=Limits(slow=0.05)).run()))
+    found: list[Observations] = []
+
+    async def step() -> None:
+        time.sleep(0.1)  # noqa: ASYNC251
+
+    async def main() -> None:
+        thread.start()
+        while thread.is_alive():
+            await asyncio.gather(*(step() for _ in range(5)))
+
+    loop = factory()
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(main())
+    (spell,) = found[0].sampled.spells
+    assert (spell.call, spell.others) == ("time.sleep", True)
+    assert spell.times >= 7
+    assert spell.total > 0.8 * found[0].seconds
+    assert [cause.kind for cause in diagnose(found[0]).causes] == ["blocked"]

@@ -281,7 +281,7 @@ def test_of_many_findings_of_a_kind_a_few_are_told() -> None:
     found = causes(seen(findings=findings))
     assert [cause.title for cause in found] == [f"Task-{n} failed" for n in range(1, 6)]
     assert found[-1].evidence == ("where", "… and 1,995 more like it; %stuck lists them")
-    assert {cause.kind for cause in found} == {"other"}
+    assert {cause.kind for cause in found} == {"failed"}
 
 
 def test_what_was_not_measured_is_drawn_as_a_dash() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from loops_elsewhere import loop_elsewhere
 from processes import Home, command, run
 from served import SLEEPER, Served, printed, program, runtime, serving
 
@@ -250,11 +251,33 @@ def test_list_where_there_is_none_and_where_one_does_not_answer(
     assert shell("list", "what").status == 2
 
 
+def test_a_number_that_is_no_process_is_the_commands_own(shell: Shell, app: Served) -> None:
+    assert shell("doctor", "0.1").status == 0
+    assert shell("loops", "77").err.startswith("no loop 77; running: ")
+    assert json.loads(shell("loops", "4711", "--json").out)["chosen"]
+
+
+def test_another_loop_is_asked_about(shell: Shell, app: Served) -> None:
+    async def begin() -> asyncio.Task[None]:
+        return asyncio.create_task(wait(), name="elsewhere")
+
+    with loop_elsewhere() as other:
+        task = other.run(begin())
+        numbers = [row["number"] for row in json.loads(shell("loops", "--json").out)["loops"]]
+        told = [shell("tasks", "--loop", str(number)).out for number in numbers]
+        assert [sum(name in text for text in told) for name in ("waiter", "elsewhere")] == [1, 1]
+        assert not any("waiter" in text and "elsewhere" in text for text in told)
+        other.loop.call_soon_threadsafe(task.cancel)
+    assert shell("tasks", "--loop", "999").status == 2
+    with pytest.raises(AioreplError, match="--loop takes the number of a loop, as aiorepl loops lists them, not 'x'"):
+        shell("tasks", "--loop", "x")
+
+
 def test_usage(shell: Shell, app: Served) -> None:
     told = shell("why", "--help")
-    assert told.out.startswith("usage: aiorepl why TASK [TARGET] [--json] [--follow SECONDS] [--all]\n")
+    assert told.out.startswith("usage: aiorepl why TASK [TARGET] [--loop N] [--json] [--follow SECONDS] [--all]\n")
     assert "Explain in a few sentences why a task is not finished." in told.out
-    assert shell("exec", "--help").out.startswith("usage: aiorepl exec [TARGET] CODE [--json]")
+    assert shell("exec", "--help").out.startswith("usage: aiorepl exec [TARGET] CODE [--loop N] [--json]")
     assert shell("exec").status == 2
     with pytest.raises(AioreplError, match="--follow takes a number of seconds, not 'x'"):
         shell("tasks", "--follow", "x")

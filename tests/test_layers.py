@@ -35,7 +35,7 @@ ORDER = (
     ("prompt_thread",),
     ("companion", "embedding", "options", "programs"),
     ("application", "main_program"),
-    ("beside", "connected", "far_arguments", "far_output", "pytest_plugin"),
+    ("beside", "connected", "far_arguments", "far_hints", "far_output", "pytest_plugin"),
     ("far_command", "far_list"),
     ("attaching",),
     ("subcommands",),

@@ -10,7 +10,7 @@ from made_snapshots import APP, awaits, holding, parked, snapshot, task, wants
 from aiorepl.introspect.book import BOOK
 from aiorepl.introspect.look import look_now
 from aiorepl.introspect.values import ExecutorInfo, Explanation, Frame, LoopSnapshot, TaskInfo, Wait
-from aiorepl.introspect.why import why
+from aiorepl.introspect.why import own_place, why
 
 SLEEPING = task(3, Wait("sleep", left=3.1))
 EVENT = Wait("event", "Event", 7, known=False)
@@ -230,3 +230,11 @@ def test_the_culprit_of_a_blocked_loop_is_found(looks_at_once: None) -> None:
         f"The loop does not answer: blocking {block.__qualname__} executes at test_why.py:{line}, "
         "and nothing else runs until that ends."
     )
+
+
+def test_a_task_stands_in_the_programs_own_line_and_not_in_that_of_a_package_it_calls() -> None:
+    own, packaged = Frame("main", "/srv/app.py", 7), Frame("get", "/venv/lib/site-packages/client/api.py", 70)
+    library = Frame("wait", "/lib/python3.11/asyncio/locks.py", 213, library=True)
+    assert own_place(task(1, stack=(own, packaged, library))) == "app.py:7"
+    assert own_place(task(1, stack=(packaged, library))) == "api.py:70"
+    assert own_place(task(1, stack=(library,))) == ""

@@ -4,14 +4,14 @@ A cause is told if it can be shown: each line of evidence says what it rests on.
 there to let tasks wait (a semaphore, an empty queue, an event) is no cause as long as it lets them pass.
 """
 
-from aiorepl.alerts.doctor_loop import blocked, busy
+from aiorepl.alerts.doctor_loop import blocked, busy, elsewhere
 from aiorepl.alerts.doctor_tasks import found, growing, lines, memory, pending_memory, starved
 from aiorepl.alerts.doctor_values import Cause, Diagnosis, Figures, Limits, Observations
 
 __all__ = ["diagnose"]
 
 # In the order in which they are told, where they are equally bad.
-_RULES = (blocked, lines, starved, busy, growing, memory)
+_RULES = (blocked, elsewhere, lines, starved, busy, growing, memory)
 
 
 def diagnose(seen: Observations, limits: Limits | None = None) -> Diagnosis:

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from aiorepl.alerts.doctor_values import Cause, Hot, Limits, Observations, Spell
 from aiorepl.alerts.places import where_words
 from aiorepl.alerts.values import Alert
+from aiorepl.introspect.silence import silent_finding
 from aiorepl.introspect.why import line_of, task_words
 
-__all__ = ["blocked", "busy", "time_words"]
+__all__ = ["blocked", "busy", "elsewhere", "time_words"]
 
 # As many lines of a program as one reads.
 _NAMED = 3
@@ -41,6 +42,15 @@ def blocked(seen: Observations, limits: Limits) -> Iterator[Cause]:
     elif sampled.overdue >= limits.slow and not seen.last.loop.thread:
         title = f"the loop has not called back for {time_words(sampled.overdue)}, and its thread cannot be seen"
         yield Cause("blocked", 3, title, command="%loop", shows="shows what is known of it")
+
+
+def elsewhere(seen: Observations, limits: Limits) -> Iterator[Cause]:
+    """Other loops of the process that stand still."""
+    for info in seen.silent:
+        finding = silent_finding(info)
+        command = f"%loops {info.number}"
+        shows = "has the commands look at that loop"
+        yield Cause("blocked", finding.severity, finding.title, finding.evidence, finding.advice, command, shows)
 
 
 def busy(seen: Observations, limits: Limits) -> Iterator[Cause]:

@@ -28,6 +28,7 @@ _KINDS: dict[str, CauseKind] = {
     "stalled": "waiting",
     "full-queue": "waiting",
     "busy-executor": "executor",
+    "unretrieved": "failed",
 }
 _FEWER = (
     "Make fewer at a time: a few workers that take what is to be done from a bounded queue need a task each, no more."
@@ -169,6 +170,8 @@ def _line_cause(seen: Observations, waiting: list[TaskInfo], first: TaskInfo, pa
         got = "none of them got it" if not passed else f"{passed:,} got it"
         title = f"{len(waiting):,} tasks wait for {what}, and {got} in {length}"
         advice = "Hold it for less: await only what has to be done under it."
+        if first.wait.kind == "lock" and first.wait.holders == ():
+            advice = "Take it with async with, which releases it whatever happens."
         command, shows = "%locks", "shows who holds it, and who is in line"
     sentences = _why(seen, first)
     return Cause("waiting", 2, title, sentences, advice, command, shows, tuple(info.number for info in waiting))

@@ -10,7 +10,7 @@ from aiorepl.introspect.values import ExecutorInfo, Finding, Frame, LoopInfo, Lo
 
 __all__ = ["Cause", "CauseKind", "Diagnosis", "Figures", "Hot", "Limits", "Observations", "Sampled", "Spell"]
 
-CauseKind = Literal["blocked", "waiting", "executor", "busy", "growing", "memory", "other", "healthy"]
+CauseKind = Literal["blocked", "waiting", "executor", "busy", "growing", "memory", "failed", "other", "healthy"]
 
 
 class Limits(NamedTuple):
@@ -95,7 +95,8 @@ class Observations(NamedTuple):
     ``utilisation`` is the part of the time in which the loop was busy, and ``passes`` and ``steps`` come in a second;
     ``memory`` is what the process had at the beginning and at the end, in bytes. What was not measured is None.
     ``sizes`` are estimates of what some of the pending tasks take. ``alerts`` came meanwhile. ``stats`` is what was
-    counted of tasks, those that worked most first; and ``countable`` if it could be.
+    counted of tasks, those that worked most first; and ``countable`` if it could be. ``silent`` are other loops of the
+    process that did not answer, at the beginning and at the end.
     """
 
     seconds: float
@@ -113,6 +114,7 @@ class Observations(NamedTuple):
     alerts: tuple[Alert, ...] = ()
     stats: tuple[TaskStats, ...] = ()
     countable: bool = True
+    silent: tuple[LoopInfo, ...] = ()
 
 
 class Cause(NamedTuple):

@@ -19,12 +19,14 @@ from aiorepl.alerts.ticking import EVERY
 from aiorepl.alerts.turns import TurnReading, turn_reading
 from aiorepl.alerts.values import Alert
 from aiorepl.introspect.book import BOOK
+from aiorepl.introspect.chain import innermost_own
 from aiorepl.introspect.diagnose import Facts, Place, counts, findings
 from aiorepl.introspect.facts import gathering
 from aiorepl.introspect.look import GRACE, Slices, look_now
-from aiorepl.introspect.loops import number_of
+from aiorepl.introspect.loops import loops, number_of
+from aiorepl.introspect.silence import ask, silent, wait_for_answers
 from aiorepl.introspect.sizes import process_memory, task_sizes
-from aiorepl.introspect.values import ExecutorInfo, LoopSnapshot
+from aiorepl.introspect.values import ExecutorInfo, LoopInfo, LoopSnapshot
 
 __all__ = ["Examination"]
 
@@ -37,6 +39,10 @@ _COUNTS = 4
 _SIZED = 20
 # Tasks that may be named as those that work most.
 _BUSIEST = 3
+
+# An examination that takes less is too short to say that nobody looks why a task failed. Between its first look and its
+# last there may seem to be a little less than it took.
+_SHORT, _ALMOST = 2.5, 0.9
 
 # The states of a task that has not ended.
 PENDING = frozenset(("running", "ready", "waiting", "cancelling"))
@@ -83,13 +89,14 @@ class Examination:
         begun = time.time()
         memory = process_memory()
         first = self._look()
+        silent_at_first = self._silent()
         started = time.perf_counter()
         before, counted = turn_reading(self._loop), self._counted()
         sampled = self._sample(started)
         after, elapsed = turn_reading(self._loop), time.perf_counter() - started
         stats = None if counted is None else _since(self._counted() or {}, counted)
         everything = look_now(self._loop, ended=True)
-        last = self._noted(everything._replace(tasks=tuple(info for info in everything.tasks if info.state in PENDING)))
+        last = self._noted(_pending(everything))
         facts = self._on_loop(lambda: gathering(self._loop, everything, {})) if not last.outside else None
         return Observations(
             elapsed,
@@ -101,15 +108,30 @@ class Examination:
             *_turns_between(before, after),
             memory=(memory, process_memory()),
             sizes=self._sizes(last),
-            findings=findings(everything, facts or Facts()),
+            findings=findings(everything, (facts or Facts())._replace(patience=_patience(elapsed))),
             alerts=self._alerts(begun),
             steps=None if stats is None else sum(one.steps or 0 for one in stats) / elapsed,
             stats=() if stats is None else stats[:_BUSIEST],
             countable=supports(self._loop),
+            silent=self._still_silent(silent_at_first),
         )
 
+    def _silent(self) -> tuple[LoopInfo, ...]:
+        """The other loops of the process that do not answer."""
+        asked = ask(loop for loop in loops(self._loop) if loop is not self._loop)
+        wait_for_answers(asked)
+        return silent(asked)
+
+    def _still_silent(self, before: tuple[LoopInfo, ...]) -> tuple[LoopInfo, ...]:
+        """Those of them that stand in the same line."""
+        stood = {(info.number, innermost_own(info.stack)) for info in before}
+        if not stood:
+            return ()
+        return tuple(info for info in self._silent() if (info.number, innermost_own(info.stack)) in stood)
+
     def _look(self) -> LoopSnapshot:
-        return self._noted(look_now(self._loop))
+        # Of those that have ended it is noted since when they are known to have.
+        return self._noted(_pending(look_now(self._loop, ended=True)))
 
     def _noted(self, snapshot: LoopSnapshot) -> LoopSnapshot:
         self._counts.append(counts(snapshot))
@@ -168,6 +190,16 @@ class Examination:
             return ()
         mine = (None, number_of(self._loop))
         return tuple(alert for alert in self._ledger.list() if alert.last >= begun and alert.loop in mine)
+
+
+def _pending(snapshot: LoopSnapshot) -> LoopSnapshot:
+    """Leave out the tasks that have ended."""
+    return snapshot._replace(tasks=tuple(info for info in snapshot.tasks if info.state in PENDING))
+
+
+def _patience(seconds: float) -> float:
+    """For how long a task has to have failed: all the time, unless that is too short to tell anything."""
+    return min(Facts().patience, _ALMOST * seconds) if seconds > _SHORT else Facts().patience
 
 
 def _since(now: Mapping[int, TaskStats], before: Mapping[int, TaskStats]) -> tuple[TaskStats, ...]:

@@ -38,6 +38,8 @@ class _Step:
         self.key = key
         self.started = started
         self.ended = started
+        # When the next one began, if that was before the loop came to a tick.
+        self.until: float | None = None
         self.who = "a callback"
         self.task: int | None = None
         if task is not None:
@@ -67,6 +69,8 @@ class Sampler:
         self._busy = 0
         self._hot: collections.Counter[tuple[str, Frame | None]] = collections.Counter()
         self._step: _Step | None = None
+        # Steps that have ended since the last tick: how long the loop was held is known when it comes to the next.
+        self._ended: list[_Step] = []
         self._spells: dict[Frame | None, Spell] = {}
         # When there were such steps, so that a gap is not told twice.
         self._held: collections.deque[tuple[float, float]] = collections.deque(maxlen=_LINES)
@@ -114,6 +118,7 @@ class Sampler:
         self._ticker.wait(5 * EVERY)
         overdue = self._ticker.overdue
         self._end_step(lasts=self._ticker.held >= self._slow)
+        self._settle_ended(last=True)
         self._ticker.stop()
         hidden = self._hidden()
         return Sampled(
@@ -146,9 +151,12 @@ class Sampler:
         self._count(who, where)
         key = (ticks, sample.owner)
         if self._step is None or self._step.key != key:
-            self._end_step()
             # It began after the last tick, and after the last look.
-            self._step = _Step(key, min(now, max(self._ticker.last, self._last)), sample.task)
+            started = min(now, max(self._ticker.last, self._last))
+            if self._step is not None and self._step.key[0] == ticks:
+                self._step.until = started
+            self._end_step()
+            self._step = _Step(key, started, sample.task)
         self._go_on(self._step, sample, where, now)
 
     def _count(self, who: str, where: Frame | None) -> None:
@@ -168,30 +176,51 @@ class Sampler:
 
     def _end_step(self, *, lasts: bool = False) -> None:
         step, self._step = self._step, None
-        if step is None:
-            return
+        if step is not None and lasts:
+            self._settle(step, lasts=True)
+        elif step is not None:
+            self._ended.append(step)
+        self._settle_ended()
+
+    def _settle_ended(self, *, last: bool = False) -> None:
+        """Note the steps since which the loop has come to a tick, or all of them if no other will be seen."""
+        waiting = []
+        for step in self._ended:
+            if last or self._ticker.last > step.ended:
+                self._settle(step)
+            else:
+                waiting.append(step)
+        self._ended = waiting[-_LINES:]
+
+    def _settle(self, step: _Step, *, lasts: bool = False) -> None:
         gap = self._gap_at(step.ended)
-        # It ended when the loop came to its tick.
-        ended = self._clock() if lasts else gap.ended if gap is not None else step.ended
-        slow = lasts or (gap is not None and self._is_held_by(step, gap))
+        # It ended when the next one began, or when the loop came to its tick.
+        ended = self._clock() if lasts else step.until or (gap.ended if gap is not None else step.ended)
         duration = ended - step.started
+        slow = lasts or (gap is not None and self._is_held_by(step, gap, duration))
         if duration > 0 and (slow or gap is None):
             self._longest = max(self._longest or 0.0, duration)
         if slow and duration >= self._slow:
             self._held.append((step.started, ended))
-            hidden = gap is not None and not _was_seen(step, gap)
+            hidden = gap is not None and not lasts and not _was_seen(step, duration)
             self._add_spell(step, duration, lasts=lasts, hidden=hidden)
 
-    def _is_held_by(self, step: _Step, gap: Gap) -> bool:
+    def _is_held_by(self, step: _Step, gap: Gap, duration: float) -> bool:
         """Tell whether a step is why the loop did not come to its tick for long.
 
         If it was hardly seen, that may have been a collection of garbage, or a machine that gave neither thread a
         processor.
         """
-        return gap.held >= self._slow and (_was_seen(step, gap) or (gap.worked >= self._slow and not gap.collected))
+        return gap.held >= self._slow and (
+            _was_seen(step, duration) or (gap.worked >= self._slow and not gap.collected)
+        )
 
     def _gap_at(self, time: float) -> Gap | None:
-        return next((gap for gap in reversed(list(self._ticker.gaps)) if gap.begun <= time <= gap.ended), None)
+        found = next((gap for gap in reversed(list(self._ticker.gaps)) if gap.begun <= time <= gap.ended), None)
+        if found is None and time > self._ticker.last and (overdue := self._ticker.overdue):
+            # It lasts still.
+            return Gap(self._ticker.last, self._clock(), 0.0, overdue - self._ticker.held, False)
+        return found
 
     def _add_spell(self, step: _Step, duration: float, *, lasts: bool, hidden: bool) -> None:
         where, there = step.lines.most_common(1)[0]
@@ -222,9 +251,9 @@ class Sampler:
 _HOOKS = ("alerts/steps.py", "alerts/turns.py", "alerts/statistics.py")
 
 
-def _was_seen(step: _Step, gap: Gap) -> bool:
+def _was_seen(step: _Step, duration: float) -> bool:
     """Tell whether a step was looked at as often as there was time to."""
-    return step.lines.total() * EVERY > _SEEN * (gap.ended - gap.begun)
+    return step.lines.total() * EVERY > _SEEN * duration
 
 
 def _together(before: Spell, spell: Spell) -> Spell:

@@ -19,7 +19,7 @@ from aiorepl.alerts.strays import called
 from aiorepl.introspect import uv
 from aiorepl.introspect.callbacks import callback_name, defined_at, served_task
 from aiorepl.introspect.chain import coroutine_name, coroutine_of, frame_of, links, place
-from aiorepl.introspect.loops import is_ours
+from aiorepl.introspect.loops import is_ours, thread_of
 from aiorepl.introspect.values import Frame
 
 __all__ = ["EVERY", "Gap", "Ticker"]
@@ -80,6 +80,11 @@ class Ticker:
 
     def start(self) -> None:
         """Begin to tick."""
+        thread = thread_of(self._loop)
+        native = next((one.native_id for one in threading.enumerate() if one.ident == thread), None)
+        if native is not None:
+            self._delay.open(f"self/task/{native}")
+            self._delayed = self._delay.seconds()
         self.last = self._clock()
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._tick, context=contextvars.Context())
@@ -114,8 +119,9 @@ class Ticker:
     def _tick(self) -> None:
         if self._stopped:
             return
-        if not self.ticks:
-            self._delay.open()
+        if not self.ticks and not self._delay.opened:
+            self._delay.open("thread-self")
+            self._delayed = self._delay.seconds()
         now, worked, delayed, collections = self._clock(), time.thread_time(), self._delay.seconds(), _collections()
         if self.ticks:
             late = max(0.0, now - self.last - EVERY)
@@ -125,6 +131,9 @@ class Ticker:
         else:
             late = now - self.last
             self._begun = (now, worked)
+            if late >= EVERY:
+                # How long it worked before is not known.
+                self.gaps.append(Gap(self.last, now, 0.0, delayed - self._delayed, False))
         self.lags.append(late)
         self._thread_time, self._delayed, self._collections = worked, delayed, collections
         self.next = _next_turn(self._loop)
@@ -145,10 +154,14 @@ class _Delay:
 
     _file: int | None = None
 
-    def open(self) -> None:
-        """Begin; called on that thread."""
+    @property
+    def opened(self) -> bool:
+        return self._file is not None
+
+    def open(self, thread: str) -> None:
+        """Begin with a thread, as it is called in /proc."""
         with contextlib.suppress(OSError):
-            self._file = os.open("/proc/thread-self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+            self._file = os.open(f"/proc/{thread}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
 
     def seconds(self) -> float:
         """Return the time in all; from any thread."""

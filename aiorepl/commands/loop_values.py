@@ -17,10 +17,14 @@ class LoopDetails(NamedTuple):
 
 
 class LoopList(NamedTuple):
-    """The loops that run in the process; ``chosen`` is the number of the one that the commands look at."""
+    """The loops that run in the process; ``chosen`` is the number of the one that the commands look at.
+
+    ``silent`` are those of them that did not answer, by number, with where they stood.
+    """
 
     loops: tuple[LoopInfo, ...]
     chosen: int
+    silent: tuple[tuple[int, Blocked], ...] = ()
 
 
 class TimerRow(NamedTuple):

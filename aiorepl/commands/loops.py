@@ -44,10 +44,11 @@ async def loop(context: Context) -> LoopDetails:
     looks=True,
     examples=[("%loops", "every loop of the process"), ("%loops 2", "%tasks, %why and all others look at loop 2")],
 )
-def loops(context: Context, number: LoopNumber | None = None) -> LoopList:
+async def loops(context: Context, number: LoopNumber | None = None) -> LoopList:
     """List the loops of the process, or choose one to look at.
 
-    Cells go on running where they did; beside a program (aiorepl run) they follow.
+    Of one that does not answer it is told where it stands. Cells go on running where they did; beside a program
+    (aiorepl run) they follow.
 
     Args:
         number: The loop to look at from now on.
@@ -58,8 +59,10 @@ def loops(context: Context, number: LoopNumber | None = None) -> LoopList:
         context.inspector.choose(chosen)
         if context.program is not None:
             context.program.choose(chosen)
+    silent = await context.inspector.silent(running)
     infos = tuple(_counted(found.loop_info(one), one) for one in running)
-    return LoopList(infos, found.number_of(context.inspector.loop))
+    stand = tuple((info.number, Blocked(program_place(info.stack), _ref(context, info.current))) for info in silent)
+    return LoopList(infos, found.number_of(context.inspector.loop), stand)
 
 
 @command(group="tasks", looks=True)

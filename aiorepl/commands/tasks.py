@@ -23,6 +23,8 @@ from aiorepl.commands.task_values import (
 )
 from aiorepl.errors import CommandError
 from aiorepl.introspect.look import Pause
+from aiorepl.introspect.loops import loops
+from aiorepl.introspect.silence import silent_finding
 from aiorepl.introspect.values import State
 from aiorepl.introspect.why import why as explain
 
@@ -169,13 +171,17 @@ async def stuck(context: Context) -> StuckReport:
     """Look for what is wrong, worst first, with what to do about it.
 
     Deadlocks, waits that nothing can end, tasks that nobody holds, that did not end when they were cancelled, or whose
-    exception nobody has seen, full queues, a busy executor, and coroutines that pile up. Where a wait might be one
+    exception nobody has seen, full queues, a busy executor, coroutines that pile up, and other loops of the process
+    that do not answer. Where a wait might be one
     that nothing can end, all objects of the process are gone through, which holds everything: about 16 ms for each
     million of them, some times for each of at most twenty such waits.
     """
     seen = Tasks(await context.inspector.snapshot())
     found = await context.inspector.findings()
-    return StuckReport(seen.view([info for info in seen.snapshot.tasks if not info.own]), found)
+    # The chosen one is told of above all.
+    others = [loop for loop in loops(context.inspector.loop) if loop is not context.inspector.loop]
+    silent = tuple(silent_finding(info) for info in await context.inspector.silent(others))
+    return StuckReport(seen.view([info for info in seen.snapshot.tasks if not info.own]), silent + found)
 
 
 @command(group="tasks", looks=True)

@@ -22,6 +22,7 @@ __all__ = [
     "coroutine_of",
     "definition",
     "frame_of",
+    "innermost_own",
     "links",
     "origin",
     "place",
@@ -148,11 +149,20 @@ def thread_stack(innermost: FrameType | None, outermost: FrameType | None = None
 
 
 def program_place(stack: Stack) -> Frame | None:
-    """Where a stack stands in the program's own code: the innermost frame that is not a library's, if there is one."""
+    """Where a stack stands in the program's own code, or else in a package's, or else where it ends."""
+    return innermost_own(stack) or (stack[-1] if stack else None)
+
+
+def innermost_own(stack: Stack) -> Frame | None:
+    """The innermost frame of a stack that is the program's own, or else a package's; None if all is Python's."""
+    packaged: Frame | None = None
     for frame in reversed(stack):
-        if not frame.library:
+        if frame.library:
+            continue
+        if "site-packages" not in frame.file:
             return frame
-    return stack[-1] if stack else None
+        packaged = packaged or frame
+    return packaged
 
 
 class Places:

@@ -31,7 +31,7 @@ class Facts(NamedTuple):
     ``lost`` are tasks whose wait nothing can end, ``dropped`` those that only their own wakeup keeps alive, as
     ``introspect.referrers`` found them. ``alone`` if no other thread and no signal can reach the loop.
     ``before`` counts the tasks by coroutine and place at an earlier look. ``moved`` are tasks that seemed to wait for
-    each other, and do not stand there any more.
+    each other, and do not stand there any more. For ``patience`` seconds nobody need look why a task failed.
     """
 
     lost: tuple[int, ...] = ()
@@ -39,6 +39,7 @@ class Facts(NamedTuple):
     alone: bool = False
     before: Mapping[Place, int] = {}
     moved: frozenset[int] = frozenset()
+    patience: float = _PATIENCE
 
 
 def findings(snapshot: LoopSnapshot, facts: Facts | None = None) -> tuple[Finding, ...]:
@@ -157,12 +158,19 @@ class _Ward:
 
     def unretrieved(self) -> Iterable[Finding]:
         """Tasks that failed, with nobody to learn of it for long."""
+        alike: defaultdict[tuple[str, str, str], list[TaskInfo]] = defaultdict(list)
         for info in self._others():
-            if info.state == "failed" and info.outcome.endswith("retrieved it") and _lasts(info):
-                title = f"{task_words(info)} failed with {info.outcome.partition(';')[0]}"
-                born = (f"made at {line_of(info.born)}",) if info.born else ()
-                advice = "Await the task, or put it into a TaskGroup."
-                yield Finding("unretrieved", 2, title, born, advice, (info.number,))
+            known = info.seen is not None and info.seen >= self.facts.patience
+            if known and info.state == "failed" and info.outcome.endswith("retrieved it"):
+                alike[info.coroutine, own_place(info), info.outcome.partition("(")[0]].append(info)
+        for (_, place, _), failed in alike.items():
+            more = f" and {len(failed) - 1:,} more like it" if len(failed) > 1 else ""
+            outcome = failed[0].outcome.removesuffix("; nobody has retrieved it")
+            title = f"{task_words(failed[0])}{more} failed with {outcome}"
+            born = failed[0].born
+            evidence = ((f"raised at {place}",) if place else ()) + ((f"made at {line_of(born)}",) if born else ())
+            advice = "Await the task, or put it into a TaskGroup."
+            yield Finding("unretrieved", 2, title, evidence, advice, tuple(info.number for info in failed))
 
     def growing(self) -> Iterable[Finding]:
         """Crowds of tasks at one place that grow from look to look."""

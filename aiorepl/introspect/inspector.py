@@ -4,14 +4,15 @@ import asyncio
 import contextlib
 import time
 import weakref
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Protocol, TypeVar
 
 from aiorepl.introspect.book import BOOK
 from aiorepl.introspect.diagnose import Facts, Place, counts, findings
 from aiorepl.introspect.facts import gather_facts, gathering
 from aiorepl.introspect.look import GRACE, Look, Slices, look_now
-from aiorepl.introspect.values import Finding, LoopSnapshot
+from aiorepl.introspect.silence import ask, silent, wait_for_answers
+from aiorepl.introspect.values import Finding, LoopInfo, LoopSnapshot
 
 __all__ = ["AtOnce", "Inspector", "NearbyInspector"]
 
@@ -46,6 +47,9 @@ class Inspector(Protocol):
 
     async def findings(self) -> tuple[Finding, ...]:
         """Look for what is wrong, worst first; goes through all objects of the process where there may be something."""
+
+    async def silent(self, loops: Sequence[asyncio.AbstractEventLoop]) -> tuple[LoopInfo, ...]:
+        """Return those loops that do not answer within 0.1 s, with where their threads stand."""
 
     def find(self, number: int) -> "asyncio.Future[object] | None":
         """Return the task of a number, if it is still there."""
@@ -119,6 +123,13 @@ class NearbyInspector:
             facts = await _in_slices(Slices(lambda: gathering(loop, snapshot, before), loop), loop, lambda: None)
         return findings(snapshot, facts)
 
+    async def silent(self, loops: Sequence[asyncio.AbstractEventLoop]) -> tuple[LoopInfo, ...]:
+        """Return those loops that do not answer."""
+        asked = ask(loops)
+        if asked:
+            await asyncio.wait([asyncio.wrap_future(one.answer) for one in asked], timeout=GRACE)
+        return silent(asked)
+
     def find(self, number: int) -> "asyncio.Future[object] | None":
         """Return the task of a number, if it is still there."""
         return BOOK.find(number)
@@ -157,6 +168,12 @@ class AtOnce:
         """Look for what is wrong, worst first."""
         snapshot = await self.snapshot(ended=True)
         return findings(snapshot, gather_facts(self.loop, snapshot))
+
+    async def silent(self, loops: Sequence[asyncio.AbstractEventLoop]) -> tuple[LoopInfo, ...]:
+        """Return those loops that do not answer."""
+        asked = ask(loops)
+        wait_for_answers(asked)
+        return silent(asked)
 
     def find(self, number: int) -> "asyncio.Future[object] | None":
         """Return the task of a number, if it is still there."""

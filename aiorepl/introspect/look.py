@@ -5,6 +5,7 @@ loop's thread and ended by another one because the loop is blocked meanwhile.
 """
 
 import asyncio
+import collections
 import concurrent.futures
 import contextvars
 import gc
@@ -349,7 +350,25 @@ def _ended(task: Any, entry: Entry, coroutine: str, own: bool) -> TaskInfo:
     age = None if entry.made is None else now - entry.made
     state, outcome = _ending(task)
     born, seen = _born(entry), entry.seen("ended", now)
-    return TaskInfo(entry.number, entry.name, coroutine, state, age=age, born=born, seen=seen, outcome=outcome, own=own)
+    stack = _raised(task._exception) if state == "failed" else ()
+    info = TaskInfo(entry.number, entry.name, coroutine, state, stack=stack, age=age, born=born, seen=seen)
+    return info._replace(outcome=outcome, own=own)
+
+
+def _raised(error: BaseException) -> Stack:
+    """Where an exception was raised, without aiorepl's own frames; of a long way the end."""
+    frames: collections.deque[Frame] = collections.deque(maxlen=_RAISED)
+    here = error.__traceback__
+    while here is not None:
+        file, library, own = origin(here.tb_frame.f_code.co_filename)
+        if not own:
+            frames.append(Frame(bounded(here.tb_frame.f_code.co_qualname), file, here.tb_lineno, library))
+        here = here.tb_next
+    return tuple(frames)
+
+
+# As much of a traceback is kept as one reads.
+_RAISED = 20
 
 
 def _ending(task: Any) -> tuple[State, str]:

@@ -18,6 +18,7 @@ from aiorepl.introspect.callbacks import FUTURES, callback_name
 from aiorepl.introspect.chain import bounded, coroutine_of
 from aiorepl.introspect.futures import Number, awaited, wait_for_future
 from aiorepl.introspect.loops import now
+from aiorepl.introspect.protocols import address_words, peer_of, wait_for_protocol
 from aiorepl.introspect.summary import type_name
 from aiorepl.introspect.values import Wait, WaitKind
 
@@ -65,7 +66,8 @@ def wait_of(future: object, chain: Sequence[object], loop: asyncio.AbstractEvent
                     return wait
         if future is None:
             return Wait("unknown")
-        return _compiled(future, chain) or wait_for_future(future, number)
+        wait = _compiled(future, chain) or wait_for_future(future, number)
+        return wait if wait.known else wait_for_protocol(future, chain) or wait
     except Exception as error:
         return Wait("unknown", error=bounded(f"{type_name(error)}: {BaseException.__str__(error)}"))
 
@@ -289,34 +291,15 @@ def _completion(call: _Call, todo: Iterable[object], left: float | None) -> Wait
 
 
 def _read(reader: Any, call: _Call) -> Wait:
-    return Wait("read", call.name + _from("from", _peer(reader._transport)), id(reader))
+    return Wait("read", call.name + _from("from", peer_of(reader._transport)), id(reader))
 
 
 def _write(writer: Any, call: _Call) -> Wait:
-    return Wait("drain", call.name + _from("to", _peer(writer._transport)), id(writer))
+    return Wait("drain", call.name + _from("to", peer_of(writer._transport)), id(writer))
 
 
 def _from(word: str, what: str) -> str:
     return f" {word} {what}" if what else ""
-
-
-def _peer(transport: Any) -> str:
-    """The other end of a transport of asyncio's or uvloop's; others may run any code when asked."""
-    module = type.__dict__["__module__"].__get__(type(transport))
-    if type(module) is not str or module.partition(".")[0] not in ("asyncio", "uvloop"):
-        return ""
-    try:
-        return _address(transport.get_extra_info("peername"))
-    except OSError:
-        return ""
-
-
-def _address(address: object) -> str:
-    """A socket's address as ``host:port``, or its path."""
-    if type(address) is tuple and len(address) >= 2:
-        host = f"[{address[0]}]" if ":" in str(address[0]) else str(address[0])
-        return bounded(f"{host}:{address[1]}")
-    return bounded(address) if type(address) is str else ""
 
 
 def _socket(call: _Call) -> Wait:
@@ -333,12 +316,12 @@ def _connect(call: _Call) -> Wait:
     name = call.name.rpartition(".")[2]
     address = tuple(value for value in _arguments(call.parts) if type(value) in (str, int))
     word = "of" if name == "getaddrinfo" else "to"
-    return Wait("connect", name + _from(word, _address(address if len(address) == 2 else None)))
+    return Wait("connect", name + _from(word, address_words(address if len(address) == 2 else None)))
 
 
 def _connect_path(call: _Call) -> Wait:
     path = _arguments(call.parts)[:1]
-    return Wait("connect", call.name.rpartition(".")[2] + _from("to", _address(path[0] if path else None)))
+    return Wait("connect", call.name.rpartition(".")[2] + _from("to", address_words(path[0] if path else None)))
 
 
 def _arguments(parts: list[Any]) -> list[object]:
@@ -356,7 +339,7 @@ def _server(server: Any, call: _Call) -> Wait:
 
 
 def _listens(server: Any) -> str:
-    addresses = [_address(sock.getsockname()) for sock in list(server.sockets or ())]
+    addresses = [address_words(sock.getsockname()) for sock in list(server.sockets or ())]
     return _from("on", addresses[0] + (" and more" if len(addresses) > 1 else "")) if addresses else ""
 
 

@@ -1,5 +1,6 @@
 """Why a task is not finished, in plain sentences down to the root cause; pure, over the values of a snapshot."""
 
+from aiorepl.introspect.chain import innermost_own
 from aiorepl.introspect.deadlock import dead_tasks, time_limits
 from aiorepl.introspect.graph import edges
 from aiorepl.introspect.values import Explanation, Frame, LoopSnapshot, TaskInfo, Wait
@@ -25,8 +26,8 @@ def task_words(info: TaskInfo) -> str:
 
 
 def own_place(info: TaskInfo) -> str:
-    """Where a task stands, as ``file.py:12``: its innermost line that is the program's; empty if none is."""
-    frame = next((frame for frame in reversed(info.stack) if not frame.library), None)
+    """Where a task stands, as ``file.py:12``: its innermost line that is the program's or a package's, or empty."""
+    frame = innermost_own(info.stack)
     return "" if frame is None else line_of(frame)
 
 

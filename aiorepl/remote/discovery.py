@@ -50,13 +50,32 @@ class ProcessList(NamedTuple):
 
 
 def command_of(process: int) -> str:
-    """Return the command line of a process; empty where the system does not tell."""
+    """Return the command line of a process; empty where the system does not tell.
+
+    One that ``multiprocessing`` has started has none of its own, and is told by whose child it is.
+    """
     try:
         with open(f"/proc/{process}/cmdline", "rb") as file:
             words = file.read(4096).decode("utf-8", "replace").split("\0")
     except OSError:
         return ""
-    return " ".join(filter(None, words))
+    parent = _parent_of(process) if any(word.startswith(_SPAWNED) for word in words) else None
+    return f"child of {parent}: {command_of(parent)}" if parent else " ".join(filter(None, words))
+
+
+# What multiprocessing has a new interpreter run.
+_SPAWNED = ("from multiprocessing.spawn import", "from multiprocessing.forkserver import")
+
+
+def _parent_of(process: int) -> int | None:
+    """The process that started one; None where the system does not tell, or if it has ended."""
+    try:
+        with open(f"/proc/{process}/stat", "rb") as file:
+            # After the name, which may hold anything, in brackets.
+            parent = int(file.read().rpartition(b")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return parent if parent > 1 else None
 
 
 def served() -> list[Found]:

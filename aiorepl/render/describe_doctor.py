@@ -17,6 +17,7 @@ _LABELS: dict[CauseKind, str] = {
     "busy": "too many steps",
     "growing": "growing tasks",
     "memory": "memory of pending tasks",
+    "failed": "failed, and nobody looked",
     "other": "something else",
     "healthy": "healthy",
 }

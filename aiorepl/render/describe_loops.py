@@ -7,7 +7,7 @@ from aiorepl.commands.task_values import TaskRef, View
 from aiorepl.introspect.values import ExecutorInfo, LoopInfo
 from aiorepl.render.blocks import Block, Column, Lines, Rule, Table
 from aiorepl.render.describe import describe
-from aiorepl.render.describe_tasks import spot, view_blocks
+from aiorepl.render.describe_tasks import blocked_words, spot, view_blocks
 from aiorepl.render.text import seconds
 
 __all__: list[str] = []
@@ -63,6 +63,7 @@ def _executor(executor: ExecutorInfo | None) -> str:
 def _(value: values.LoopList) -> tuple[Block, ...]:
     if not value.loops:
         return (Lines(("no loop is running",), "dim"),)
+    silent = dict(value.silent)
     columns = (
         Column("loop", "number", right=True),
         Column("thread"),
@@ -76,7 +77,7 @@ def _(value: values.LoopList) -> tuple[Block, ...]:
         (
             f"{'*' if info.number == value.chosen else ''}{info.number}",
             info.thread or "–",
-            _state(info),
+            "blocked" if info.number in silent else _state(info),
             _count(info.tasks),
             _count(info.ready),
             _count(info.timers),
@@ -85,7 +86,8 @@ def _(value: values.LoopList) -> tuple[Block, ...]:
         for info in value.loops
     )
     more = (Lines(("* is looked at; %loops N chooses another",), "dim"),) if len(rows) > 1 else ()
-    return (Table(columns, rows), *more)
+    stand = tuple(Lines((blocked_words(one, f"loop {number}"),), "alert") for number, one in value.silent)
+    return (Table(columns, rows), *stand, *more)
 
 
 @describe.register

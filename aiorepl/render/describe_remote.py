@@ -1,5 +1,7 @@
 """What the served processes look like. Importing this registers it."""
 
+import re
+
 from aiorepl.remote.discovery import ProcessList
 from aiorepl.render.blocks import Block, Column, Lines, Table
 from aiorepl.render.describe import describe
@@ -29,8 +31,18 @@ def _(value: ProcessList) -> tuple[Block, ...]:
             "–" if row.loops is None else str(row.loops),
             "–" if row.tasks is None else f"{row.tasks:,}",
             row.state,
-            row.command if len(row.command) <= _COMMAND else f"{row.command[:_COMMAND]}…",
+            _short(row.command),
         )
         for row in value.rows
     )
     return (Table(columns, rows),)
+
+
+def _short(command: str) -> str:
+    """Cut a command line; where the interpreter is tells less than what it runs."""
+    command = _FOLDER.sub("", command, count=1)
+    return command if len(command) <= _COMMAND else f"{command[:_COMMAND]}…"
+
+
+# The folder of the first word, or of the first word after "child of 4711: ".
+_FOLDER = re.compile(r"(?<!\S)/(?:\S*/)?(?=\S+(?:\s|$))")

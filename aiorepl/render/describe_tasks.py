@@ -32,14 +32,18 @@ def spot(frame: Frame | None) -> str:
     return f"{os.path.basename(frame.file)}:{frame.line}" if frame else "–"
 
 
+def blocked_words(blocked: values.Blocked, loop: str = "the loop") -> str:
+    """Say of a loop that it does not answer, and where it stands."""
+    where = f" in {blocked.place.function} ({spot(blocked.place)})" if blocked.place else ""
+    by = f" by {_named(blocked.task)}" if blocked.task else ""
+    return f"{loop} does not answer: blocked{where}{by}"
+
+
 def view_blocks(view: values.View) -> tuple[Block, ...]:
     """Say first what limits the rest: the loop is blocked, or something could not be read."""
     blocks: list[Block] = []
     if view.blocked:
-        where = f" in {view.blocked.place.function} ({spot(view.blocked.place)})" if view.blocked.place else ""
-        by = f" by {_named(view.blocked.task)}" if view.blocked.task else ""
-        blocked = f"the loop does not answer: blocked{where}{by}; this was seen from outside"
-        blocks.append(Lines((blocked,), "alert"))
+        blocks.append(Lines((f"{blocked_words(view.blocked)}; this was seen from outside",), "alert"))
     if view.error:
         blocks.append(Lines((f"not everything could be read: {view.error}",), "error"))
     return tuple(blocks)
