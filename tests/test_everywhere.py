@@ -53,7 +53,7 @@ LINES = {
     "tasks": (["%tasks worker-* --sort left", "%tasks --group"], "ok"),
     "thread": (["%thread sum(range(10))"], "ok"),
     "time": (["%time await fetch(1)"], "ok"),
-    "timeit": (["%timeit pass"], "ok"),
+    "timeit": (["%timeit await asyncio.sleep(0.2)"], "ok"),
     "timers": (["%timers --top 3"], "ok"),
     "trace": (["%trace fetch --max 2", "await fetch(1)", "%trace off", "%trace"], "ok"),
     "tree": (["%tree"], "ok"),
