@@ -55,6 +55,10 @@ def _guarded(run: Callable[[], int]) -> int:
         return run()
     except AioreplError as error:
         _fail(str(error))
+    except BrokenPipeError:
+        # Whoever read what is printed, as "| head" does, has seen enough. Python would complain at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
     except OSError as error:
         _fail(f"cannot open {error.filename}: {error.strerror}")
 

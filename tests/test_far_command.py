@@ -5,6 +5,7 @@ import contextlib
 import io
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -291,6 +292,9 @@ def test_as_a_command_of_the_shell(home: Home) -> None:
         assert told.out.startswith("1 task: 1 waiting\n")
         failed = run("exec", "1/0", home=home, **runtime(home))
         assert (failed.status, failed.out) == (1, "")
+        endless = f"{shlex.join(command('exec', 'for n in range(10**6): print(n)'))} | head -n 2"
+        cut = subprocess.run(endless, shell=True, capture_output=True, env=home.environment | runtime(home), timeout=60)
+        assert (cut.stdout, cut.stderr) == (b"0\n1\n", b"")
         nobody = run("why", "1", "other", home=home, **runtime(home))
         assert nobody == (2, "", f"aiorepl: no process is called other; served: {app.number} program\n")
         with subprocess.Popen(

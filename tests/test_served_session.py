@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from served import Guest, Served, printed, read, serving, value, visiting
-from sessions import PATIENCE
+from sessions import PATIENCE, texts
 
 from aiorepl.alerts.values import Alert
 from aiorepl.model import AlertRaised, Done, Failure, Leave, Notice, Output, Result, SettingChanged
@@ -399,7 +399,9 @@ def test_a_shell_command_is_interrupted_with_its_children(served: Served) -> Non
     async def script(guest: Guest) -> None:
         running = await guest.begin("!echo ready; sleep 100; echo not reached")
         await guest.session.interrupt()
-        assert printed(await running) == "ready\n"
+        events = await running
+        assert printed(events) == "ready\n"
+        assert texts([event for event in events if not isinstance(event, Output)]) == ["KeyboardInterrupt\n"]
 
     served.visit(script)
 

@@ -4,11 +4,10 @@ Not by asyncio: which thread hears of a child's end is the app's choice, and may
 """
 
 import asyncio
+import contextlib
 import os
-import signal
 import subprocess
 from collections.abc import Callable
-from typing import Any
 
 from aiorepl.interpret.daemon import in_thread
 from aiorepl.session.jobs import ShellJob
@@ -27,9 +26,10 @@ class _Process:
         self.pid = process.pid
         self._ended = asyncio.ensure_future(in_thread(self._pump))
 
-    def terminate(self) -> None:
-        """Ask it and its children to end."""
-        os.killpg(self.pid, signal.SIGTERM)
+    @property
+    def returncode(self) -> int | None:
+        """Its exit status, once it is known."""
+        return self._process.returncode
 
     async def wait(self) -> int:
         """Return its exit status when all that it wrote has been sent."""
@@ -41,6 +41,15 @@ class _Process:
             while data := output.read1(_READ):  # type: ignore[attr-defined]
                 self._write(data.decode("utf-8", "replace"))
         return self._process.wait()
+
+
+class _PipedJob(ShellJob):
+    """A shell command that is the first of a session of its own."""
+
+    def _send(self, number: int) -> None:
+        # Its children too, which may be there when it has ended.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, number)
 
 
 async def piped_shell(text: str, write: Callable[[str], None]) -> ShellJob:
@@ -56,5 +65,4 @@ async def piped_shell(text: str, write: Callable[[str], None]) -> ShellJob:
             start_new_session=True,
         )
 
-    process: Any = _Process(await in_thread(start), write)
-    return ShellJob(text, process)
+    return _PipedJob(text, _Process(await in_thread(start), write))

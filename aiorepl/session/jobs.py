@@ -77,10 +77,25 @@ class CellJob:
         return await asyncio.shield(asyncio.wrap_future(self.execution.done))
 
 
+class Process(Protocol):
+    """As much of an ``asyncio.subprocess.Process`` as a job needs."""
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit status, once it is known."""
+
+    async def wait(self) -> int:
+        """Return its exit status when it has ended."""
+
+
 class ShellJob:
     """A process that was started with ``!``."""
 
-    def __init__(self, text: str, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, text: str, process: Process) -> None:
         """Follow a process."""
         self.text = "!" + text
         self.process = process
