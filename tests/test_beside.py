@@ -210,3 +210,34 @@ def test_a_program_that_reads_its_standard_input(tmp_path: Path) -> None:
         assert person.ends() == 0
         assert person.lines[person.row - 1] == "ended"
         assert person.text.count("typed at the terminal itself") == 2
+
+
+SERVER = """\
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": answer})
+
+answer = b"from the server"
+"""
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_server_that_is_a_module_of_a_package(tmp_path: Path, loop: str) -> None:
+    """As ``aiorepl run -m uvicorn app:app`` starts it."""
+    for package in ("uvicorn", loop):
+        pytest.importorskip(package)
+    (tmp_path / "server.py").write_text(SERVER)
+    options = ("--port", "0", "--lifespan", "off", "--loop", loop)
+    with starts(tmp_path, "run", "-q", "-m", "uvicorn", "server:app", *options, columns=140) as person:
+        port = person.sees(r"Uvicorn running on http://127\.0\.0\.1:(\d+)")[1]
+        person.runs("import server, urllib.request")
+        assert person.runs("type(asyncio.get_running_loop()).__module__.partition('.')[0]") == [repr(loop)]
+        person.runs("server.answer = b'changed at the prompt'")
+        fetch = f"(await asyncio.to_thread(urllib.request.urlopen, 'http://127.0.0.1:{port}/')).read()"
+        assert "b'changed at the prompt'" in person.runs(fetch)
+        person.sees(r'"GET / HTTP/1.1" 200')
+        person.enters("%quit")
+        assert person.ends() == 0
+        assert person.shows("Application shutdown|Finished server process")
+        assert person.shows(r"^uvicorn ended by itself|^uvicorn ended with exit status 0")

@@ -46,6 +46,10 @@ def test_a_prompt_in_a_program_is_a_prompt(home: Home, app: Process) -> None:
         person.wait(lambda: person.typed == "stop = asyncio.Event", "the completion")
         person.enters("()")
         person.waits_for_prompt()
+        person.types("asyncio.sleep(")
+        person.sees(r"sleep\(delay, result=None\)")
+        person.send(CONTROL_C)
+        person.waits_for_prompt()
         assert person.runs("%tasks")[0].startswith("1 task: ")
         # Ctrl-C ends the cell, Ctrl-Z makes a job of it.
         person.enters("await asyncio.sleep(1000)")
@@ -81,6 +85,11 @@ def test_a_prompt_in_a_program_is_a_prompt(home: Home, app: Process) -> None:
         person.sees(r"^later$")
         person.wait(lambda: person.typed == "typed", "what was being typed")
         person.send(CONTROL_C)
+        person.waits_for_prompt()
+        # So do alerts of the program's loop.
+        person.runs("import time\nasync def block(): time.sleep(0.5)\n")
+        person.enters("task = asyncio.create_task(block(), name='blocker')")
+        person.sees(r"^! \d+ blocking-call: blocker \(block\) (holds|held) the loop in time\.sleep")
         person.waits_for_prompt()
         assert person.runs("!echo from the shell") == ["from the shell"]
         person.send(CONTROL_D)
