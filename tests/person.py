@@ -163,6 +163,15 @@ class Person(Terminal):
         self.screen.resize(rows, columns)
         termios.tcsetwinsize(self._fd, (rows, columns))
 
+    def hangs_up(self) -> int:
+        """Close the terminal's window, and wait for the program's end; return that as ``ends`` does."""
+        nothing = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nothing, self._fd)
+        os.close(nothing)
+        _, status = os.waitpid(self.pid, 0)
+        self.status = os.waitstatus_to_exitcode(status)
+        return self.status
+
     def kill(self) -> None:
         """End the program with no chance to tidy up."""
         os.kill(self.pid, signal.SIGKILL)

@@ -1,10 +1,12 @@
 """``aiorepl connect`` and ``aiorepl follow`` as a person sees them, in a program that is running."""
 
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 
 import pytest
-from person import CONTROL_C, CONTROL_D, CONTROL_Z, ENTER, TAB, UP, Person
+from person import CONTROL_C, CONTROL_D, CONTROL_Z, ENTER, PATIENCE, TAB, UP, Person
 from processes import Ended, Home, command
 from processes import run as run_to_the_end
 from served import SLEEPER, Process, program, runtime
@@ -103,6 +105,22 @@ def test_a_prompt_in_a_program_is_a_prompt(home: Home, app: Process) -> None:
         app.process.kill()
         person.sees(rf"^aiorepl: web \(process {app.number}\): the connection was lost$")
         assert person.ends() == 2
+
+
+def test_a_terminal_that_is_closed_in_the_middle_of_a_cell_ends_the_cell(home: Home, app: Process) -> None:
+    ended = home.path / "ended"
+    with connects(home) as person:
+        person.enters("%debug on")
+        person.sees("^debug mode is on for 600 s")
+        person.waits_for_prompt()
+        person.enters(f"try: print('begun'); await asyncio.sleep(1000)\nfinally: open({str(ended)!r}, 'w').close()\n")
+        person.sees("^begun$")
+        assert person.hangs_up() in (1, -signal.SIGHUP)
+    deadline = time.monotonic() + PATIENCE
+    while not ended.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert connect(home, "asyncio.get_running_loop().get_debug()\nlen(asyncio.all_tasks())\n").out == "False\n2\n"
 
 
 def test_cells_come_from_a_pipe_too(home: Home, app: Process) -> None:
