@@ -63,6 +63,8 @@ PROGRAMS = [
             "  time.sleep blocks the loop's thread. Write instead: await asyncio.sleep(N)",
             "  next: %where N  (shows its stack now)",
         ],
+        # What the machine does with others in that time is no fault of the loop's.
+        look="%doctor 1",
         silent=True,
     ),
     Program(
@@ -78,6 +80,8 @@ PROGRAMS = [
             "  Divide the work with await asyncio.sleep(N) in between, or do it in await asyncio.to_thread(...).",
             "  next: %where N  (shows its stack now)",
         ],
+        # What the machine does with others in that time is no fault of the loop's.
+        look="%doctor 1",
         silent=True,
     ),
     Program(
@@ -342,6 +346,7 @@ def test_a_call_into_c_that_holds_everything_up_is_told_though_nobody_could_look
             "task = asyncio.create_task(count(), name='worker')",
         ),
         [],
+        look="%doctor 1",
     )
     (cause,) = examined(program, asyncio.new_event_loop).causes
     # Right after the call it may still be seen in its line.
