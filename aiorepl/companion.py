@@ -82,6 +82,8 @@ class Companion:
         """The program has come to its end, which is told; called by the main thread."""
         self._ended = True
         self._session.program = None
+        # The traceback comes before that.
+        self._frontend.settle()
         more = "; the prompt keeps its names, exit or Ctrl-D leaves" if stays else ""
         self._session.tell(Notice(f"{self._name} ended {_how(error)} after {elapsed:.1f} s{more}"))
 

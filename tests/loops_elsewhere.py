@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from aiorepl.introspect import inspector, look
+from aiorepl.introspect import inspector, look, silence
 
 T = TypeVar("T")
 
@@ -49,6 +49,7 @@ def give_time_to_answer(seconds: float, patch: pytest.MonkeyPatch) -> None:
     """Look from outside at a loop that has not answered within so many seconds."""
     for module in (look, inspector):
         patch.setattr(module, "GRACE", seconds)
+    patch.setattr(silence, "PATIENCE", seconds)
 
 
 @contextlib.contextmanager

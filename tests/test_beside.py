@@ -146,7 +146,8 @@ def test_no_loop_and_several_loops(tmp_path: Path) -> None:
         ]
         assert person.runs(thread) == ["'aiorepl-loop'"]
         person.runs("begin.set(); time.sleep(0.1)")
-        assert person.runs(thread) == ["'first'"]
+        # Both may have been seen at the same time.
+        assert person.runs(thread) in (["'first'"], ["'second'"])
         rows = [line.split() for line in person.runs("%loops")[1:-1]]
         numbers = {words[1]: words[0].lstrip("*") for words in rows}
         assert numbers.keys() == {"first", "second", "aiorepl-loop"}

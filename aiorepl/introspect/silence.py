@@ -7,7 +7,6 @@ import contextvars
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from aiorepl.introspect import look
 from aiorepl.introspect.book import BOOK
 from aiorepl.introspect.chain import bounded, innermost_own
 from aiorepl.introspect.loops import loop_info
@@ -15,6 +14,10 @@ from aiorepl.introspect.values import Finding, LoopInfo, Stack
 from aiorepl.introspect.why import line_of
 
 __all__ = ["Asked", "ask", "silent", "silent_finding", "wait_for_answers"]
+
+
+# Seconds; a loop that works, on a machine that is busy, is not said to be silent.
+PATIENCE = 1.0
 
 
 class Asked(NamedTuple):
@@ -40,7 +43,7 @@ def ask(loops: Iterable[asyncio.AbstractEventLoop]) -> list[Asked]:
 
 def wait_for_answers(asked: Sequence[Asked]) -> None:
     """Wait until all have answered, or should have; blocks this thread."""
-    concurrent.futures.wait([one.answer for one in asked], timeout=look.GRACE)
+    concurrent.futures.wait([one.answer for one in asked], timeout=PATIENCE)
 
 
 def silent(asked: Iterable[Asked]) -> tuple[LoopInfo, ...]:

@@ -310,6 +310,11 @@ class TerminalFrontend:
         assert self._shells is not None
         return await self._shells.start(text, background=not self._in_shell)
 
+    def settle(self) -> None:
+        """Let what the process has printed so far stand before what is shown from now on; any thread may call."""
+        if self._screen is not None:
+            self._screen.settle()
+
     def type_line(self, text: str) -> None:
         """Give what reads descriptor 0 a line with its end, or the end of input if it is empty."""
         if self._screen is not None:

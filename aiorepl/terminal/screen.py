@@ -105,6 +105,8 @@ class Screen:
         """
         _flush_standard_streams()
         with self._lock:
+            if self._closed:
+                return
             self._marks += 1
             mark = self._marks
         with contextlib.suppress(OSError):

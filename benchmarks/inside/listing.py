@@ -74,6 +74,9 @@ async def _listed(what: str) -> Samples:
     for series, command in _lists(what).items():
         gaps.clear()
         await asyncio.sleep(ALONE)
+        # On a busy machine there may be none yet.
+        while not gaps:  # noqa: ASYNC110
+            await asyncio.sleep(ALONE)
         samples[f"{series}-alone-held"] = [max(gap.held for gap in gaps)]
         samples[f"{series}-alone-gap"] = [max(gap.late for gap in gaps)]
         with long_steps() as steps:
