@@ -299,3 +299,72 @@ def test_a_program_that_nothing_goes_on_with_is_told_of_where_it_is_served(home:
         # A thread of the program's own may go on with it.
         event = "import threading; event = threading.Event(); threading.Thread(target=event.wait).start()"
         assert says(found, event, "%stuck")[1].startswith("nothing wrong was found in 1 task")
+
+
+SHARED = """
+    import asyncio, contextvars, threading
+    import aiorepl
+
+    request = contextvars.ContextVar("request", default="none")
+    LIMIT = 1
+    go_on = threading.Event()
+
+    @aiorepl.command(looks=True)
+    def limit(context):
+        '''Tell the limit.'''
+        return f"the limit is {LIMIT}"
+
+    def speak():
+        go_on.wait()
+        print("from the program", flush=True)
+
+    async def main():
+        threading.Thread(target=speak).start()
+        with aiorepl.serve("program"):
+            stop = asyncio.Event()
+            asyncio.get_running_loop().add_signal_handler(15, stop.set)
+            print("ready", flush=True)
+            await stop.wait()
+        print("closed", flush=True)
+
+    asyncio.run(main())
+"""
+
+
+def test_several_sessions_at_once_each_with_what_is_its_own(home: Home) -> None:
+    with program(SHARED, home) as app:
+        found = find("program")
+
+        async def script() -> None:
+            async with visiting(found) as one, visiting(found) as two:
+                await one.type("_ = request.set('one')")
+                assert [value(await guest.type("request.get()")) for guest in (one, two)] == ["'one'", "'none'"]
+                await one.type("1 + 1")
+                await two.type("'two'")
+                assert [value(await guest.type("_")) for guest in (one, two)] == ["2", "'two'"]
+                # Names of the program's are bound there, and new ones are the session's.
+                await one.type("LIMIT = 2; mine = 1")
+                assert value(await two.type("LIMIT")) == "2"
+                assert "NameError: name 'mine' is not defined" in read(await two.type("mine"))
+                assert read(await two.type("%limit")) == "the limit is 2\n"
+                # What a cell and its tasks print goes to its client, and what the program prints where it went.
+                await one.type("async def say(): print('by a task')")
+                told = await one.type("print('by the cell'); await asyncio.create_task(say())")
+                assert printed(told) == "by the cell\nby a task\n"
+                await two.type("go_on.set()")
+                assert await asyncio.to_thread(app.line) == "from the program"
+                assert printed(one.announced + two.announced) == ""
+                # Ctrl-C is the own cell's.
+                parked = await one.begin("print('ready'); await asyncio.sleep(1000)")
+                other = await two.begin("print('ready'); await asyncio.sleep(0.3); 'not interrupted'")
+                await one.session.interrupt()
+                assert "KeyboardInterrupt" in read(await parked)
+                assert "'not interrupted'" in read(await other)
+                assert "[1] in the background" in read(await one.type("await asyncio.sleep(1000) &"))
+
+        asyncio.run(script())
+        # The job goes on, and so does the program.
+        assert says(found, "len(asyncio.all_tasks())") == ["3"]
+        app.process.send_signal(signal.SIGTERM)
+        assert app.ends() == (0, "closed\n")
+    assert sockets(home) == []
