@@ -71,13 +71,14 @@ class FarClient:
     def ask(self, prompt: str, *, hidden: bool = False) -> str:
         """Read a line from the person; any thread but the server's may call."""
         future: concurrent.futures.Future[str] = concurrent.futures.Future()
-        with self._lock:
-            if self._closed or threading.get_ident() == self._thread:
-                raise EOFError("there is nobody to ask")
-            number = next(self._numbers)
-            self._asked[number] = future
-        self._call(lambda: self._start(self._put(Question(number, prompt, hidden))))
+        number = next(self._numbers)
+        # From here on, as KeyboardInterrupt may be raised in a thread as soon as the person can see the question.
         try:
+            with self._lock:
+                if self._closed or threading.get_ident() == self._thread:
+                    raise EOFError("there is nobody to ask")
+                self._asked[number] = future
+            self._call(lambda: self._start(self._put(Question(number, prompt, hidden))))
             while True:
                 # Not one long wait: KeyboardInterrupt is raised in a thread only when it runs Python code.
                 with contextlib.suppress(TimeoutError):

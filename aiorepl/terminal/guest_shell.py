@@ -12,8 +12,11 @@ from aiorepl.terminal.screen import Screen
 
 __all__ = ["GuestShells"]
 
-# Seconds between two looks whether a process was stopped, of which nobody tells.
+# Seconds between two looks whether a process was stopped, and whether it has stopped itself at its start.
 _LOOK = 0.05
+_SOON = 0.001
+# Not on macOS before Python 3.13, see is_stopped.
+_KNOWS_STOPPED = hasattr(os, "waitid")
 
 
 class GuestShells:
@@ -40,15 +43,12 @@ class GuestShells:
         """Start what was typed after ``!``; in the foreground it has the terminal."""
         if background:
             return await self._start(text)
-        # It may look at the terminal as soon as it is there.
-        job: asyncio.Future[_GuestShellJob] = asyncio.get_running_loop().create_future()
-        await self._lend_to(job)
-        try:
-            job.set_result(await self._start(text))
-        except BaseException:
-            job.cancel()
-            raise
-        return job.result()
+        # Until it has the terminal, what it prints could be answered with keys that are signals to the program.
+        job = await self._start(f"kill -STOP $$; {text}" if _KNOWS_STOPPED else text, typed=text)
+        if _KNOWS_STOPPED:
+            await job.has_stopped_or_ended(look=_SOON)
+        await self._lend(job)
+        return job
 
     async def end(self, *, cancel: bool = False) -> None:
         """Wait until nothing has the terminal any more; ``cancel``: take it back at once."""
@@ -60,34 +60,24 @@ class GuestShells:
             if not lending.cancelled():
                 lending.result()
 
-    async def _start(self, text: str) -> "_GuestShellJob":
+    async def _start(self, text: str, typed: str = "") -> "_GuestShellJob":
         process = await asyncio.create_subprocess_shell(text, stdin=self._screen.input, process_group=0)
-        return _GuestShellJob(text, process, self._lend)
+        return _GuestShellJob(typed or text, process, self._lend)
 
     async def _lend(self, job: "_GuestShellJob") -> None:
-        known: asyncio.Future[_GuestShellJob] = asyncio.get_running_loop().create_future()
-        known.set_result(job)
-        await self._lend_to(known)
-
-    async def _lend_to(self, job: "asyncio.Future[_GuestShellJob]") -> None:
-        """Lend to a command until it leaves the terminal; returns when that is as the command should find it."""
+        """Lend to a command until it leaves the terminal; returns when the command has it."""
         lent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._lending = asyncio.create_task(self._lend_until_it_leaves(job, lent))
         await asyncio.wait({self._lending, lent}, return_when=asyncio.FIRST_COMPLETED)
 
-    async def _lend_until_it_leaves(
-        self, coming: "asyncio.Future[_GuestShellJob]", lent: "asyncio.Future[None]"
-    ) -> None:
+    async def _lend_until_it_leaves(self, job: "_GuestShellJob", lent: "asyncio.Future[None]") -> None:
         # Whoever else would read keys meanwhile would be stopped.
         async with self._terminal:
             self._screen.lend(True)
-            with self._input.detach(), self._screen.as_found():
+            with self._input.detach(), self._screen.in_front(job.process.pid):
+                job.resume()
                 lent.set_result(None)
-                job = await coming
-                with self._screen.in_front(job.process.pid):
-                    # It may have been stopped by asking for the terminal before it had it.
-                    job.resume()
-                    await job.leaves_terminal()
+                await job.has_stopped_or_ended(look=_LOOK)
         if job.process.returncode is None:
             await self._detach()
 
@@ -101,7 +91,7 @@ class _GuestShellJob(ShellJob):
         process: asyncio.subprocess.Process,
         lend: Callable[["_GuestShellJob"], Awaitable[None]],
     ) -> None:
-        """``lend`` gives it the terminal again, until ``leaves_terminal`` returns."""
+        """``lend`` gives it the terminal again, until it leaves that."""
         super().__init__(text, process)
         self._lend = lend
 
@@ -109,12 +99,12 @@ class _GuestShellJob(ShellJob):
         """Let it go on with the terminal."""
         await self._lend(self)
 
-    async def leaves_terminal(self) -> None:
-        """Wait until it has ended or has been stopped."""
+    async def has_stopped_or_ended(self, *, look: float) -> None:
+        """Wait until one of them is so; whether it is stopped is asked every ``look`` seconds, as nobody tells."""
         ended = asyncio.ensure_future(self.process.wait())
         try:
             while not (ended.done() or is_stopped(self.process.pid)):
-                await asyncio.wait({ended}, timeout=_LOOK)
+                await asyncio.wait({ended}, timeout=look)
         finally:
             ended.cancel()
 

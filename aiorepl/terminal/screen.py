@@ -193,33 +193,26 @@ class Screen:
             termios.tcsetattr(self._input, termios.TCSADRAIN, modes)
 
     @contextlib.contextmanager
-    def as_found(self) -> Iterator[None]:
-        """Give the terminal the modes that it had before, but for an echo of ^C, and then those that a cell finds."""
-        with contextlib.suppress(termios.error):
-            termios.tcsetattr(self._input, termios.TCSADRAIN, _without_echoed_controls(self._original))
-        try:
-            yield
-        finally:
-            self.restore()
-
-    @contextlib.contextmanager
     def in_front(self, group: int) -> Iterator[None]:
-        """Let a process group of a child's have the keys."""
-        self._put_in_front(group)
+        """Let a process group of a child's have the keys, in the modes that the terminal had before the program.
+
+        But for an echo of ^C. At no moment is a key a signal to the program instead.
+        """
+        with _allowed_in_background():
+            self._put_in_front(group)
+            with contextlib.suppress(termios.error):
+                termios.tcsetattr(self._input, termios.TCSADRAIN, _without_echoed_controls(self._original))
         try:
             yield
         finally:
-            self._put_in_front(os.getpgrp())
+            with _allowed_in_background():
+                self.restore()
+                self._put_in_front(os.getpgrp())
 
     def _put_in_front(self, group: int) -> None:
-        # A process in the background may do so only if the signal is blocked that it would be stopped by.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
-        try:
-            # It may have ended, or this is not the terminal that controls us.
-            with contextlib.suppress(OSError):
-                os.tcsetpgrp(self._input, group)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        # It may have ended, or this is not the terminal that controls us.
+        with contextlib.suppress(OSError):
+            os.tcsetpgrp(self._input, group)
 
     def restore(self) -> None:
         """Put the terminal's modes back, whatever a program has done to them."""
@@ -347,6 +340,16 @@ class Screen:
                 modes = termios.tcgetattr(self._input)
                 modes[0], modes[3] = line[0], line[3]
                 termios.tcsetattr(self._input, termios.TCSADRAIN, modes)
+
+
+@contextlib.contextmanager
+def _allowed_in_background() -> Iterator[None]:
+    """Block the signal by which a process in the background is stopped when it changes the terminal."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _without_echoed_controls(modes: list[Any]) -> list[Any]:
