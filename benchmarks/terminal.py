@@ -46,8 +46,19 @@ class Screen(pyte.Screen):
 
     def __init__(self, columns: int, rows: int, answer: Callable[[str], object]) -> None:
         """``answer`` takes the answers to queries, for the program to read."""
+        self._rows: dict[int, str] = {}
         super().__init__(columns, rows)
         self._answer = answer
+
+    @property
+    def display(self) -> list[str]:
+        """The rows as text; only those are put together that were written to since, as who waits looks very often."""
+        for row in self.dirty:
+            cells = self.buffer[row]
+            # The second cell of a wide character is empty.
+            self._rows[row] = "".join([cells[column].data for column in range(self.columns)])
+        self.dirty.clear()
+        return [self._rows[row] for row in range(self.lines)]
 
     def write_process_input(self, data: str) -> None:
         """Answer a query of the program."""
