@@ -22,6 +22,7 @@ class MadeUp:
         loop.close()
         self.watch = BlockWatch(loop, cast(Pulse, self), self._report, self._revise, clock=lambda: self.time)
         self.watch.exact = True
+        self.base = None
 
     def worked(self) -> float:
         return 0.0

@@ -208,7 +208,7 @@ def test_a_callback_that_holds_the_loop_is_named() -> None:
         submission = await talk.begin("asyncio.get_running_loop().call_soon(spin)\nawait asyncio.sleep(1000)")
         await talk.session.interrupt()
         told = await talk.announcement("holds the loop")
-        assert getattr(told, "text", "").startswith("a callback holds the loop in <cell 1>, line ")
+        assert getattr(told, "text", "").startswith("the callback spin holds the loop in <cell 1>, line ")
         await talk.session.interrupt()
         assert outcome(await submission) == "interrupted"
         await is_well(talk)

@@ -57,7 +57,7 @@ def test_alerts_come_to_the_callback(factory: LoopFactory) -> None:
             # Waits for the alert, and blocks the loop meanwhile.
             asyncio.get_running_loop().call_soon(heard._wait, "blocking-call")
             blocked = await heard.wait("blocking-call")
-            assert blocked.what.startswith("a callback holds the loop in ")
+            assert blocked.what.startswith("the callback Heard._wait holds the loop in ")
             task = asyncio.create_task(fails(), name="lonely")
             failed = await heard.wait("never-retrieved")
             assert failed.what == "lonely (fails) failed and nobody awaits it: LookupError: gone"
@@ -66,6 +66,29 @@ def test_alerts_come_to_the_callback(factory: LoopFactory) -> None:
 
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(main())
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_callback_that_is_written_in_c_is_named(debug: bool) -> None:
+    heard = Heard()
+    lock = threading.Lock()
+
+    def release() -> None:
+        heard._wait("blocking-call")
+        lock.release()
+
+    async def main() -> None:
+        with aiorepl.watch(on_alert=heard), lock:
+            loop = asyncio.get_running_loop()
+            releasing = loop.run_in_executor(None, release)
+            loop.call_soon(lock.acquire)  # Here it was asked for.
+            await releasing
+
+    asyncio.run(main(), debug=debug)
+    first = heard.alerts[0]
+    assert first.what.startswith("the callback lock.acquire holds the loop"), first.what
+    assert first.cure.endswith("Write instead: asyncio.Lock, or await asyncio.to_thread(lock.acquire, ...)")
+    assert first.source == ("loop.call_soon(lock.acquire)  # Here it was asked for." if debug else "")
 
 
 def test_alerts_go_to_the_log_with_the_alert_in_the_record(caplog: pytest.LogCaptureFixture) -> None:

@@ -8,11 +8,13 @@ import asyncio
 import collections
 import time
 from collections.abc import Callable
+from types import CodeType
 from typing import Any
 
 from aiorepl.alerts.gil import GilWatch
-from aiorepl.alerts.places import line_text, users_frame
+from aiorepl.alerts.places import line_text
 from aiorepl.alerts.pulse import PERIOD, Pulse, Sample
+from aiorepl.alerts.running import asked_at, callback_words, program_line
 from aiorepl.alerts.steps import SlowStep
 from aiorepl.alerts.turns import SlowTurn
 from aiorepl.alerts.values import Alert, Rules
@@ -39,10 +41,9 @@ _LINES = 50
 class _Block:
     """A step of the loop under observation: since when, whose, and where samples found it. It keeps no task alive."""
 
-    def __init__(self, started: float, sample: Sample) -> None:
+    def __init__(self, started: float, sample: Sample, where: Frame | None, base: CodeType | None) -> None:
         self.started = started
         self.owner = sample.owner
-        self.name = "a callback"
         self.task: int | None = None
         # When the task was made, if that is known, in the time of ``time.monotonic``.
         self.made: float | None = None
@@ -53,21 +54,24 @@ class _Block:
             self.task, self.made = entry.number, entry.made
             self.name = f"{bounded(sample.task.get_name())} ({coroutine})"
             self.is_cell = coroutine.startswith(_CELL)
-        self.where = users_frame(sample.frame)
+        else:
+            self.name = callback_words(sample.frame, base)
+        self.where = where
         self.lines: collections.Counter[Frame] = collections.Counter()
         self.alert: Alert | None = None
 
-    def add(self, sample: Sample) -> None:
-        line = users_frame(sample.frame)._replace(function="")
-        if line in self.lines or len(self.lines) < _LINES:
+    def add(self, where: Frame | None) -> None:
+        line = where._replace(function="") if where is not None else None
+        if line is not None and (line in self.lines or len(self.lines) < _LINES):
             self.lines[line] += 1
 
     @property
     def hottest(self) -> str:
         """The line that most samples found, in words; empty where one line was all they found."""
-        (line, count), *others = self.lines.most_common()
-        share = count / self.lines.total()
-        return f"{share:.0%} of {self.lines.total()} samples in {line.file}, line {line.line}" if others else ""
+        if len(self.lines) < 2:
+            return ""
+        ((line, count),) = self.lines.most_common(1)
+        return f"{count / self.lines.total():.0%} of {self.lines.total()} samples in {line.file}, line {line.line}"
 
 
 class BlockWatch:
@@ -142,7 +146,7 @@ class BlockWatch:
             self._report(self._slow_turn("callbacks", lag, sampled=True), number_of(self._loop))
         else:
             block = blocks[0]
-            what = f"a step of {block.name} was slow" if block.task is not None else "a callback was slow"
+            what = f"a step of {block.name} was slow" if block.task is not None else f"{block.name} was slow"
             self._report(self._slow_step(what, block.where, block.task, lag, sampled=True), None)
 
     def _follow(self, sample: Sample | None, now: float, rules: Rules) -> None:
@@ -152,12 +156,13 @@ class BlockWatch:
             block = self._block = None
         if sample is None:
             return
+        where = program_line(sample.frame, self._pulse.base)
         if block is None:
             started = max(self._pulse.sent or now, self._last_tick)
-            block = self._block = _Block(started, sample)
+            block = self._block = _Block(started, sample, where, self._pulse.base)
             self._blocks.append(block)
             del self._blocks[_SEEN:]
-        block.add(sample)
+        block.add(where)
         if block.alert is None and now - block.started >= rules.slow and not _excused(self._loop, sample.task):
             block.alert = self._report(self._blocked_alert(block, sample, now), None)
 
@@ -166,7 +171,8 @@ class BlockWatch:
         from aiorepl.alerts.blocking_calls import blocking_call
 
         call = blocking_call(sample.frame)
-        where = users_frame(call.frame if call is not None else sample.frame)
+        where = program_line(call.frame if call is not None else sample.frame, self._pulse.base)
+        where = where or asked_at(sample.frame)
         common = {
             "where": where,
             "source": line_text(where),
@@ -181,7 +187,8 @@ class BlockWatch:
         if call is None:
             what = f"{block.name} holds the loop{behind}"
             return Alert("blocked-loop", what, cure=_DIVIDE, **common)  # type: ignore[arg-type]
-        what = f"{block.name} holds the loop in {call.name}{behind}"
+        doing = f" in {call.name}" if not block.name.endswith(f" {call.name}") else ""
+        what = f"{block.name} holds the loop{doing}{behind}"
         cure = f"{call.name} blocks the loop's thread. Write instead: {call.cure}"
         return Alert("blocking-call", what, cure=cure, **common)  # type: ignore[arg-type]
 

@@ -9,6 +9,8 @@ from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, Module
 from typing import NamedTuple
 
 from aiorepl.alerts.calls import Call, whole_call
+from aiorepl.alerts.running import running_callback, runs_callback
+from aiorepl.introspect.callbacks import callback_name, called_function
 from aiorepl.introspect.chain import bounded
 
 __all__ = ["BlockingCall", "blocking_call"]
@@ -135,6 +137,16 @@ _COROUTINE = 0x80 | 0x200
 
 
 def _c_call(frame: FrameType) -> BlockingCall | None:
+    if runs_callback(frame):
+        # The loop itself calls what was given to call_soon or call_later.
+        called = called_function(running_callback(frame))
+        if type(called) is not BuiltinFunctionType:
+            return None
+        # A function is one of its module, a method one of an object.
+        is_method = type(called.__self__) is not ModuleType
+        known = _METHODS.get(called.__name__) if is_method else _IN_C.get((_module_of(called), called.__name__))
+        name = callback_name(called)
+        return BlockingCall(name, frame, _filled_in(known, None, name)) if known is not None else None
     call = _call_at(frame)
     if call is None:
         return None

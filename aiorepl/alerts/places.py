@@ -1,7 +1,7 @@
 """Where something happened, as a person looks for it: the line of the program's own, and its text."""
 
 import linecache
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import FrameType
 
 from aiorepl.introspect.chain import origin, place
@@ -22,10 +22,13 @@ def line_text(frame: Frame | None) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
-def users_frame(frame: FrameType) -> Frame:
-    """Describe the innermost frame of a running stack that is the program's own; if none is, the innermost."""
+def users_frame(frame: FrameType, until: Callable[[FrameType], bool] = lambda _: False) -> Frame:
+    """Describe the innermost frame of a running stack that is the program's own; if none is, the innermost.
+
+    It is looked for inside of the frame of which ``until`` is true.
+    """
     here: FrameType | None = frame
-    while here is not None:
+    while here is not None and not until(here):
         found = place(here)
         if not (found.own or found.library or "site-packages" in found.file):
             return found

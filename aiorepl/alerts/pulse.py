@@ -15,6 +15,7 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import NamedTuple
 
+from aiorepl.alerts.running import handle_run_by
 from aiorepl.introspect import uv
 from aiorepl.introspect.loops import thread_of
 
@@ -127,7 +128,7 @@ class Pulse:
     def sample(self) -> Sample | None:
         """Look where the loop's thread stands; None if it is idle, or cannot be seen."""
         frame = self._frame()
-        if frame is None or self._is_idle(frame):
+        if frame is None or self._is_idle(frame) or _is_woken(frame):
             return None
         try:
             task = asyncio.current_task(self._loop)
@@ -204,23 +205,19 @@ _LOOP_FILES = (
 )
 
 
+def _is_woken(frame: FrameType) -> bool:
+    """Tell whether the loop reads what another thread woke it with; it stands there until it has the GIL again."""
+    code = frame.f_code
+    return code.co_name == "_read_from_self" and code.co_filename.endswith("asyncio/selector_events.py")
+
+
 def _callback(frame: FrameType, base: CodeType | None) -> object:
     """Identify the callback that runs, by its handle, or where that is not to be seen by its frame.
 
     A frame's place in memory may be that of the next callback's frame too, as nothing of it is kept.
     """
     while frame.f_back is not None and frame.f_back.f_code is not base:
-        if frame.f_code.co_filename.endswith(_LOOP_FILES) and isinstance(
-            handle := _local_handle(frame), asyncio.Handle
-        ):
+        if (handle := handle_run_by(frame)) is not None:
             return weakref.ref(handle)
         frame = frame.f_back
     return id(frame)
-
-
-def _local_handle(frame: FrameType) -> object:
-    of_loop = frame.f_code.co_filename.endswith(_LOOP_FILES) and frame.f_code.co_name in _RUN
-    return frame.f_locals.get("self") if of_loop else None
-
-
-_RUN = ("_run", "_run_here", "_run_around")

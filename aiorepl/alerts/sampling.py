@@ -16,6 +16,7 @@ from aiorepl.alerts.blocking_calls import BlockingCall, blocking_call
 from aiorepl.alerts.doctor_values import Hot, Sampled, Spell
 from aiorepl.alerts.places import line_text
 from aiorepl.alerts.pulse import Pulse, Sample
+from aiorepl.alerts.running import callback_words
 from aiorepl.alerts.ticking import EVERY, Gap, Ticker
 from aiorepl.introspect.book import BOOK
 from aiorepl.introspect.chain import bounded, coroutine_name, coroutine_of, place
@@ -34,13 +35,13 @@ _SEEN = 0.3
 class _Step:
     """A step of the loop under observation: since when, whose, and where looks found it."""
 
-    def __init__(self, key: tuple[int, object], started: float, task: Any) -> None:
+    def __init__(self, key: tuple[int, object], started: float, task: Any, who: str) -> None:
         self.key = key
         self.started = started
         self.ended = started
         # When the next one began, if that was before the loop came to a tick.
         self.until: float | None = None
-        self.who = "a callback"
+        self.who = who
         self.task: int | None = None
         if task is not None:
             self.who = f"{bounded(task.get_name())} ({coroutine_name(coroutine_of(task))})"
@@ -146,7 +147,11 @@ class Sampler:
         return longest
 
     def _note(self, sample: Sample, ticks: int, now: float) -> None:
-        who = coroutine_name(coroutine_of(sample.task)) if sample.task is not None else "a callback"
+        who = (
+            coroutine_name(coroutine_of(sample.task))
+            if sample.task is not None
+            else callback_words(sample.frame, self._pulse.base)
+        )
         where = _program_frame(sample.frame, self._pulse.base)
         self._count(who, where)
         key = (ticks, sample.owner)
@@ -156,7 +161,7 @@ class Sampler:
             if self._step is not None and self._step.key[0] == ticks:
                 self._step.until = started
             self._end_step()
-            self._step = _Step(key, started, sample.task)
+            self._step = _Step(key, started, sample.task, who)
         self._go_on(self._step, sample, where, now)
 
     def _count(self, who: str, where: Frame | None) -> None:
@@ -248,7 +253,7 @@ class Sampler:
         return ours
 
 
-_HOOKS = ("alerts/steps.py", "alerts/turns.py", "alerts/statistics.py")
+_HOOKS = ("alerts/steps.py", "alerts/turns.py", "alerts/stats.py")
 
 
 def _was_seen(step: _Step, duration: float) -> bool:

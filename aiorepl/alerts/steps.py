@@ -16,7 +16,7 @@ import weakref
 from asyncio import events, format_helpers
 from collections.abc import Callable
 from time import perf_counter
-from types import CoroutineType, FrameType
+from types import CoroutineType
 from typing import Any, NamedTuple, Protocol
 
 from aiorepl.alerts.thresholds import Threshold, Thresholds
@@ -29,7 +29,6 @@ __all__ = [
     "SlowStep",
     "Statistics",
     "report_exception",
-    "runs_callback",
     "steps_of",
     "supports",
     "told_since",
@@ -234,17 +233,6 @@ def _run_around(self: Any) -> None:
 _OURS = (_run_here, _run_around)
 
 
-def runs_callback(frame: FrameType) -> bool:
-    """Tell whether a frame is the one in which a loop runs a callback, be that measured or not."""
-    # Statistics run callbacks in methods of their own.
-    of_statistics = frame.f_code.co_filename.endswith(_STATISTICS) and frame.f_code.co_name in ("_run", "run")
-    return of_statistics or frame.f_code in _RUNNERS
-
-
-_STATISTICS = "aiorepl/alerts/stats.py"
-
-
-_RUNNERS = (*(function.__code__ for function in _OURS), events.Handle._run.__code__)
 _original: Callable[[Any], None] = events.Handle._run
 
 

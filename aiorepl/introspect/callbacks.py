@@ -17,6 +17,7 @@ __all__ = [
     "TASK_STEP",
     "Task",
     "callback_name",
+    "called_function",
     "defined_at",
     "served_task",
     "stepped_task",
@@ -84,7 +85,7 @@ def stepped_task(callback: object) -> Task | None:
 
 def callback_name(callback: object) -> str:
     """Return the qualified name of what is called in the end; of an object that can be called, the name of its type."""
-    function = _function(callback)
+    function = called_function(callback)
     if type(function) is FunctionType:
         return bounded(function.__qualname__)
     if type(function) is BuiltinFunctionType:
@@ -99,7 +100,7 @@ def callback_name(callback: object) -> str:
 
 def defined_at(callback: object) -> Frame | None:
     """Return where the function begins that is called in the end; None if it is not one of Python code."""
-    function = _function(callback)
+    function = called_function(callback)
     return definition(function.__code__) if type(function) is FunctionType else None
 
 
@@ -128,8 +129,8 @@ def waiting_task(future: Any) -> Task | None:
     return None
 
 
-def _function(callback: Any) -> Any:
-    """What a callback calls in the end, through partials, bound methods and ``Context.run``."""
+def called_function(callback: Any) -> Any:
+    """Return what a callback calls in the end, through partials, bound methods and ``Context.run``."""
     # A partial of itself cannot be made, but a bound method of one can.
     for _ in range(20):
         if type(callback) is functools.partial:

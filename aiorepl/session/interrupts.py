@@ -8,10 +8,10 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Protocol
 
-from aiorepl.alerts.steps import runs_callback
+from aiorepl.alerts.places import line_text, where_words
+from aiorepl.alerts.running import callback_words, program_line, running_callback
 from aiorepl.interpret.host import Host
 from aiorepl.interpret.interpreter import Execution
-from aiorepl.introspect.failures import in_library, own_frame
 from aiorepl.model import Notice
 
 __all__ = ["Interrupts", "Raiser"]
@@ -88,7 +88,7 @@ class Interrupts:
         if execution.gate.interrupt(self._raise):
             self._ineffective = True
             again = "Ctrl-C again leaves this loop behind" if host.owned else to_background
-            self._tell(Notice(f"still in {stack_place(host)}; {again}"))
+            self._tell(Notice(f"still{_in_place(host) or ' executing'}; {again}"))
         elif cancelled:
             waits = execution.waits_on() or "its cleanup"
             more = f"Ctrl-C cancels that too, {to_background}"
@@ -96,14 +96,14 @@ class Interrupts:
         elif not host.loop.is_running():
             self._tell(Notice(f"the loop does not run now; {to_background}"))
         elif not host.owned:
-            holds = f"{holder_of(host)} holds the loop in {stack_place(host)}"
+            holds = f"{holder_of(host)} holds the loop{_in_place(host)}"
             self._tell(Notice(f"{holds}; that is the program's own; {to_background}"))
         else:
             holder = holder_of(host)
             again = "leaves this loop behind" if self._held_by_other else "raises KeyboardInterrupt in it"
             self._ineffective = self._held_by_other
             self._held_by_other = True
-            self._tell(Notice(f"{holder} holds the loop in {stack_place(host)}; Ctrl-C again {again}"))
+            self._tell(Notice(f"{holder} holds the loop{_in_place(host)}; Ctrl-C again {again}"))
 
 
 def holder_of(host: Host) -> str:
@@ -112,31 +112,19 @@ def holder_of(host: Host) -> str:
     task = asyncio.current_task(host.loop)
     if task is not None:
         return task.get_name()
-    while frame is not None:
-        if runs_callback(frame):
-            return "a callback"
-        frame = frame.f_back
+    if frame is not None and running_callback(frame) is not None:
+        return callback_words(frame)
     return "something else"
 
 
-def stack_place(host: Host) -> str:
-    """Say in which line of the user's the loop's thread is, and in which call if the source shows it."""
+def _in_place(host: Host) -> str:
+    """Say in which line of the program's the loop's thread is; nothing, if what it is in was called by the loop."""
     frame = _frame_of(host)
-    while frame is not None and frame.f_back is not None and not _users(frame):
-        frame = frame.f_back
-    if frame is None:
-        return "an unknown place"
-    import linecache
-
-    code = frame.f_code
-    line = linecache.getline(code.co_filename, frame.f_lineno).strip()
-    source = f": {line}" if line else ""
-    return f"{code.co_filename}, line {frame.f_lineno}{source}"
-
-
-def _users(frame: FrameType) -> bool:
-    filename = frame.f_code.co_filename
-    return not (own_frame(filename) or in_library(filename))
+    found = program_line(frame) if frame is not None else None
+    if found is None:
+        return ""
+    source = line_text(found)
+    return f" in {where_words(found)}" + (f": {source}" if source else "")
 
 
 def _frame_of(host: Host) -> FrameType | None:
