@@ -357,6 +357,23 @@ def test_a_call_into_c_that_holds_everything_up_is_told_though_nobody_could_look
     )
 
 
+def test_a_callback_that_is_written_in_c_is_named() -> None:
+    program = Program(
+        "a callback in C",
+        (
+            "import threading\nlock = threading.Lock()\n_ = lock.acquire()",
+            "threading.Thread(target=lambda: (go.wait(), lock.release())).start()",
+            "_ = asyncio.get_running_loop().call_soon(lock.acquire)",
+        ),
+        [],
+        look="%doctor 1",
+        silent=True,
+    )
+    (cause,) = examined(program, asyncio.new_event_loop).causes
+    assert settled(cause.title)[0] == "the callback lock.acquire holds the loop, for N so far"
+    assert cause.advice.endswith("Write instead: asyncio.Lock, or await asyncio.to_thread(lock.acquire, ...)")
+
+
 # How it is asked.
 
 

@@ -90,7 +90,7 @@ def time_words(seconds: float) -> str:
 
 def _blocked_by(spell: Spell, seen: Observations) -> Cause:
     who = f"{spell.who} and others" if spell.others else spell.who
-    call = f" in {spell.call}" if spell.call else ""
+    call = f" in {spell.call}" if spell.call and not spell.who.endswith(f" {spell.call}") else ""
     lasts = spell.lasts and spell.times == 1
     if lasts:
         title = f"{who} holds the loop{call}, for {time_words(spell.longest)} so far"

@@ -16,7 +16,7 @@ from aiorepl.alerts.blocking_calls import BlockingCall, blocking_call
 from aiorepl.alerts.doctor_values import Hot, Sampled, Spell
 from aiorepl.alerts.places import line_text
 from aiorepl.alerts.pulse import Pulse, Sample
-from aiorepl.alerts.running import callback_words
+from aiorepl.alerts.running import callback_words, runs_callback
 from aiorepl.alerts.ticking import EVERY, Gap, Ticker
 from aiorepl.introspect.book import BOOK
 from aiorepl.introspect.chain import bounded, coroutine_name, coroutine_of, place
@@ -243,17 +243,14 @@ class Sampler:
         """Tell whether the loop is at work for aiorepl: a look at its tasks, or a tick."""
         here: FrameType | None = frame
         ours = False
-        while here is not None and here.f_code is not self._pulse.base:
+        while not (here is None or here.f_code is self._pulse.base or runs_callback(here)):
             found = place(here)
             if not (found.own or found.library):
                 return False
-            # The hooks that every step goes through are no work of their own.
-            ours = ours or (found.own and not found.file.endswith(_HOOKS))
+            # The hook that every pass goes through is no work of its own.
+            ours = ours or (found.own and not found.file.endswith("alerts/turns.py"))
             here = here.f_back
         return ours
-
-
-_HOOKS = ("alerts/steps.py", "alerts/turns.py", "alerts/stats.py")
 
 
 def _was_seen(step: _Step, duration: float) -> bool:
@@ -283,7 +280,7 @@ def _program_frame(frame: FrameType, base: CodeType | None) -> Frame | None:
     """Describe the innermost line of a step that is the program's own, or else a package's; None: asyncio's alone."""
     packaged: Frame | None = None
     here: FrameType | None = frame
-    while here is not None and here.f_code is not base:
+    while not (here is None or here.f_code is base or runs_callback(here)):
         found = place(here)
         if not (found.own or found.library):
             if "site-packages" not in found.file:
