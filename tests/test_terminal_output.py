@@ -181,6 +181,7 @@ async def fail_later():
         person.waits_for_prompt()
         person.enters("forget()")
         person.sees("^! 2 never-awaited: coroutine 'fails' was never awaited\n  <cell 3>, line 5: fails\\(\\)$")
+        person.waits_for_prompt()
         details = person.runs("%alerts 1")
         assert details[-1] == "ZeroDivisionError: division by zero"
 

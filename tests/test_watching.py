@@ -1,6 +1,7 @@
 """``aiorepl.watch`` in a program without any prompt."""
 
 import asyncio
+import contextlib
 import logging
 import subprocess
 import sys
@@ -89,6 +90,14 @@ def test_a_callback_that_is_written_in_c_is_named(debug: bool) -> None:
     assert first.what.startswith("the callback lock.acquire holds the loop"), first.what
     assert first.cure.endswith("Write instead: asyncio.Lock, or await asyncio.to_thread(lock.acquire, ...)")
     assert first.source == ("loop.call_soon(lock.acquire)  # Here it was asked for." if debug else "")
+
+
+def test_nothing_is_left_on_the_thread_of_a_loop_that_has_stopped_before() -> None:
+    with contextlib.closing(asyncio.new_event_loop()) as loop:
+        with aiorepl.watch(loop):
+            loop.run_until_complete(asyncio.sleep(0))
+            assert sys.get_coroutine_origin_tracking_depth() == 1
+        assert sys.get_coroutine_origin_tracking_depth() == 0
 
 
 def test_alerts_go_to_the_log_with_the_alert_in_the_record(caplog: pytest.LogCaptureFixture) -> None:

@@ -71,7 +71,8 @@ class LoopWatch:
         )
         self._ticks = 0
         self._looking = threading.Lock()
-        self._origins = False
+        # The thread on which coroutines remember where they were made, as they would not without us.
+        self._origins: int | None = None
         self._closed = False
         self.apply()
         with contextlib.suppress(RuntimeError):
@@ -142,7 +143,9 @@ class LoopWatch:
         self.handler.undo()
         with self._looking:
             self.tasks.tick(self._rules(), last=True)
-        if self.loop.is_closed() or not self.loop.is_running():
+        if not self.loop.is_running():
+            if self._origins == threading.get_ident():
+                self._forget_origins()
             return
         with contextlib.suppress(RuntimeError):
             self.loop.call_soon_threadsafe(self._release)
@@ -163,12 +166,14 @@ class LoopWatch:
         self.generators.renew()
         if sys.get_coroutine_origin_tracking_depth() == 0:
             sys.set_coroutine_origin_tracking_depth(_ORIGIN)
-            self._origins = True
+            self._origins = threading.get_ident()
 
     def _release(self) -> None:
         self.generators.undo()
-        if not self._origins:
-            return
+        if self._origins is not None:
+            self._forget_origins()
+
+    def _forget_origins(self) -> None:
         if sys.get_coroutine_origin_tracking_depth() == _ORIGIN:
             sys.set_coroutine_origin_tracking_depth(0)
         elif getattr(self.loop, "_coroutine_origin_tracking_saved_depth", None) == _ORIGIN:

@@ -11,13 +11,14 @@ __all__ = ["AlertDetails", "AlertKind", "AlertKinds", "AlertList"]
 class AlertList:
     """Alerts, those that came last at the end, without ``omitted`` older ones; ``off`` kinds are not raised.
 
-    ``dropped`` came faster than they could be listed.
+    ``dropped`` came faster than they could be listed. The settings ``zero`` are 0: nothing is watched for by them.
     """
 
     alerts: tuple[Alert, ...]
     omitted: int = 0
     off: tuple[Kind, ...] = ()
     dropped: int = 0
+    zero: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

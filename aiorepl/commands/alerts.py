@@ -72,7 +72,7 @@ def alerts(
     found = ledger.list(_known(what) if what is not None else None)
     shown = tuple(found[-top:]) if top > 0 else ()
     omitted = len(found) - len(shown) + (0 if what else ledger.forgotten)
-    return AlertList(shown, omitted, _off(context), 0 if what else context.alerts.dropped)
+    return AlertList(shown, omitted, _off(context), 0 if what else context.alerts.dropped, _zero(context))
 
 
 def _details(context: Context, number: int) -> AlertDetails:
@@ -102,6 +102,11 @@ def _known(name: str) -> Kind:
 
 def _off(context: Context) -> tuple[Kind, ...]:
     return tuple(kind for kind in KINDS if kind in context.alerts.rules.off)
+
+
+def _zero(context: Context) -> tuple[str, ...]:
+    settings = dict.fromkeys(info.setting for info in KINDS.values() if info.setting)
+    return tuple(setting for setting in settings if not getattr(context.alerts.rules, setting))
 
 
 def _kind(context: Context, kind: Kind) -> AlertKind:

@@ -64,6 +64,9 @@ def _(value: values.AlertList) -> tuple[Block, ...]:
         blocks.append(Lines((f"{value.dropped:,} more came faster than they could be listed",), "dim"))
     if value.off:
         blocks.append(Lines((f"not told of: {', '.join(value.off)}; %alerts on KIND",), "dim"))
+    if value.zero:
+        which = f"{', '.join(value.zero)} {'are' if len(value.zero) > 1 else 'is'} 0"
+        blocks.append(Lines((f"{which}: nothing is watched for by that; %alerts kinds lists the rules",), "dim"))
     return tuple(blocks)
 
 
