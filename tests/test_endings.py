@@ -1,6 +1,7 @@
 """Tasks that fail with nobody awaiting them are told, and those that somebody looks at in time are not."""
 
 import asyncio
+import contextlib
 import gc
 import sys
 from collections.abc import Callable, Coroutine
@@ -90,13 +91,13 @@ def test_a_failed_task_that_was_awaited_is_not_told(text: str) -> None:
 class Watch:
     """Watches the tasks of a loop; its time passes when a test says so, and it keeps what it tells."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, replaces: bool = True) -> None:
         self.now = 0.0
         # Beats that the loop has answered: many, unless a test is about that.
         self.answers = 0
         self.blocked = False
         self.told: list[Alert] = []
-        self._tasks = TaskWatch(loop, self._take, lambda: self.answers, lambda: self.now)
+        self._tasks = TaskWatch(loop, self._take, lambda: self.answers, replaces=replaces, clock=lambda: self.now)
         self._births = Births(loop, self._tasks.add, lambda entry, place: None)
         self._handler = HandlerWatch(loop, self._take, quiet=True)
 
@@ -169,6 +170,66 @@ def test_who_fetches_the_exception_within_a_moment_is_in_time() -> None:
         assert watch.names == [tasks[1].get_name()]
 
     watched(script)
+
+
+@pytest.mark.parametrize("ends", ["fails", "swallows"])
+def test_tasks_that_were_there_before_are_watched(ends: str) -> None:
+    async def script() -> None:
+        go = asyncio.Event()
+
+        async def fails() -> None:
+            await go.wait()
+            await fail()
+
+        async def swallows() -> None:
+            while True:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await go.wait()
+                    await asyncio.sleep(3600)
+
+        elder = asyncio.create_task(fails() if ends == "fails" else swallows(), name="elder")
+        await asyncio.sleep(0)
+        watch = Watch(asyncio.get_running_loop())
+        watch.scan()
+        go.set()
+        if ends == "fails":
+            await ended(elder)
+        else:
+            await asyncio.sleep(0)
+            elder.cancel()
+            await asyncio.sleep(0)
+        for now in (0.0, 60.0, 120.0):
+            watch.now = now
+            watch.scan()
+        assert [(alert.kind, alert.what.partition(" (")[0]) for alert in watch.told] == [
+            ("never-retrieved" if ends == "fails" else "swallowed-cancel", "elder")
+        ]
+        # Its end is not waited for.
+        elder.get_coro().close()
+
+    asyncio.run(script())
+
+
+@pytest.mark.parametrize("replaces", [False, True])
+def test_what_a_program_logs_of_its_failed_tasks_is_left_to_it(replaces: bool) -> None:
+    async def script() -> None:
+        logged: list[str] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: logged.append(context["message"]))
+        watch = Watch(loop, replaces=replaces)
+        task = asyncio.create_task(fail(), name="kept")
+        await ended(task)
+        watch.scan()
+        watch.now = 60.0
+        watch.scan()
+        assert watch.names == ["kept"]
+        del task
+        gc.collect()
+        assert logged == ([] if replaces else ["Task exception was never retrieved"])
+        # Which is no other alert.
+        assert watch.names == ["kept"]
+
+    asyncio.run(script())
 
 
 def test_at_the_end_nothing_is_waited_for() -> None:

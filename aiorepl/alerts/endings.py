@@ -7,7 +7,7 @@ import asyncio
 import collections
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from aiorepl.alerts.blocked import Report
@@ -25,6 +25,9 @@ __all__ = ["TaskWatch", "origin_words", "raised_at", "standing", "task_name"]
 
 # Looked at in one go, so that a hundred thousand tasks do not hold up the thread that looks.
 _SLICE = 5_000
+# The same of those that were there before; and how many steps are made to find them.
+_FEW = 1_000
+_STEPS = 5
 
 _Ref = weakref.ref[asyncio.Future[Any]]
 
@@ -37,14 +40,28 @@ class TaskWatch:
         loop: asyncio.AbstractEventLoop,
         report: Report,
         answers: Callable[[], int],
+        *,
+        replaces: bool,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Watch nothing yet; ``answers`` counts the beats that the loop has answered."""
+        """Watch nothing yet.
+
+        Args:
+            loop: Whose tasks are watched, also those that are there already.
+            report: Takes the alerts.
+            answers: Counts the beats that the loop has answered.
+            replaces: Of a task that was told of asyncio tells nothing more, which a program's log may be in need of.
+            clock: Gives the time in seconds.
+        """
         self._loop = loop
         self._report = report
         self._answers = answers
         self._clock = clock
+        self._replaces = replaces
         self._tasks: collections.deque[_Ref] = collections.deque()
+        # Those that were there before, which may be very many and mostly live long: they are looked at less often.
+        self._elders: collections.deque[_Ref] = collections.deque()
+        self._finding = self._find_elders()
         self._recent = Recent(clock)
         # Failed tasks: since when they are known, and how many beats had been answered then.
         self._suspects: list[tuple[float, int, _Ref]] = []
@@ -61,25 +78,45 @@ class TaskWatch:
         ``last``: do not wait for anyone to fetch an exception any more.
         """
         now = self._clock()
+        for _ in range(_STEPS):
+            next(self._finding, None)
         # More, where they come so fast that they would pile up.
-        for _ in range(min(len(self._tasks), max(_SLICE, len(self._tasks) // 4))):
-            reference = self._tasks.popleft()
+        self._look_at(self._tasks, max(_SLICE, len(self._tasks) // 4), now, rules)
+        self._look_at(self._elders, _FEW, now, rules)
+        self._look_at_suspects(now, rules, last=last)
+
+    def _look_at(self, tasks: collections.deque[_Ref], count: int, now: float, rules: Rules) -> None:
+        for _ in range(min(len(tasks), count)):
+            reference = tasks.popleft()
             task = reference()
             if task is None:
                 continue
             if not task.done():
-                self._tasks.append(reference)
+                tasks.append(reference)
                 if rules.swallowed and task.cancelling():  # type: ignore[attr-defined]
                     self._look_at_cancelled(task, now, rules)
             elif _unretrieved(task):
                 self._suspects.append((now, self._answers(), reference))
             # Not kept until the next one is looked at, which may be at the next tick.
             del task
-        self._look_at_suspects(now, rules, last=last)
+
+    def _find_elders(self) -> Iterator[None]:
+        """Watch the tasks that were there before, too; found in short steps."""
+        # Loaded by the thread that watches, as it takes its time.
+        from aiorepl.introspect.look import task_references
+
+        references = yield from task_references(self._loop)
+        for count, reference in enumerate(references):
+            task = reference()
+            if task is not None and task.get_loop() is self._loop and not task.done() and not _was_born(task):
+                self._elders.append(weakref.ref(task))
+            del task
+            if count % _FEW == 0:
+                yield
 
     def holds(self, error: BaseException) -> bool:
         """Tell whether a watched task ended with this exception, so that the task's own alert tells of it."""
-        references = [*self._tasks, *(reference for *_, reference in self._suspects)]
+        references = [*self._tasks, *self._elders, *(reference for *_, reference in self._suspects)]
         return any(task is not None and _error(task) is error for task in (r() for r in references))
 
     def _look_at_suspects(self, now: float, rules: Rules, *, last: bool) -> None:
@@ -100,10 +137,12 @@ class TaskWatch:
 
     def _tell_unretrieved(self, task: Any) -> None:
         error = _error(task)
-        if error is None:
+        entry = BOOK.entry(task)
+        if error is None or entry.told:
             return
-        # It has been told: asyncio need not tell it again when the task is collected.
-        task._log_traceback = False
+        entry.told = True
+        if self._replaces:
+            task._log_traceback = False
         where = raised_at(error)
         failure = self._recent.describe(error, where)
         self._report(
@@ -112,7 +151,7 @@ class TaskWatch:
                 f"{task_name(task)} failed and nobody awaits it: {bounded(failure.summary)}",
                 where=where,
                 source=line_text(where),
-                task=BOOK.number_of(task),
+                task=entry.number,
                 loop=number_of(self._loop),
                 cure=f"Await the task, or put it into a TaskGroup{origin_words(task)}.",
                 detail=failure.text + creation(task),
@@ -177,6 +216,11 @@ def standing(task: Any) -> Frame | None:
     frames = [place(frame) for frame in map(frame_of, links(coroutine_of(task))) if frame is not None]
     own = [frame for frame in frames if not (frame.own or frame.library)]
     return own[-1] if own else None
+
+
+def _was_born(task: asyncio.Future[Any]) -> bool:
+    """Tell whether a task was seen when it was made."""
+    return BOOK.knows(task) and BOOK.entry(task).made is not None
 
 
 def _unretrieved(task: asyncio.Future[Any]) -> bool:

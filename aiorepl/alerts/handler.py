@@ -80,6 +80,9 @@ class HandlerWatch:
         failure = self._recent.describe(error, where) if error is not None else None
         summary = f": {bounded(failure.summary)}" if failure is not None else ""
         if kind == "never-retrieved":
+            entry = BOOK.entry_of_dying(subject) if isinstance(subject, asyncio.Task) else None
+            if entry is not None and entry.told:
+                return
             what = f"{task_name(subject)} failed and nobody awaits it{summary}"
         elif kind == "destroyed-pending":
             what = f"{task_name(subject)} was collected before it ended"

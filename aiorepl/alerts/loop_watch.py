@@ -54,7 +54,7 @@ class LoopWatch:
         self._rules = rules
         self.pulse = Pulse(loop, answered=self._renew)
         self.blocks = BlockWatch(loop, self.pulse, enter, revise)
-        self.tasks = TaskWatch(loop, enter, lambda: self.pulse.answers)
+        self.tasks = TaskWatch(loop, enter, lambda: self.pulse.answers, replaces=quiet)
         self.strays = StrayWatch(loop, self.pulse, found)
         self.refused = RefusalWatch(loop, found)
         self.handler = HandlerWatch(loop, found, quiet=quiet)

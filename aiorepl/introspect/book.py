@@ -28,7 +28,7 @@ Place = tuple[str, int, str]
 class Entry(weakref.ref[Task]):
     """A task's line in the book; calling it gives the task, or None. Times are those of ``time.monotonic``."""
 
-    __slots__ = ("born", "key", "made", "name", "number", "parent", "since", "stands")
+    __slots__ = ("born", "key", "made", "name", "number", "parent", "since", "stands", "told")
 
     number: int
     # What the book finds it by.
@@ -42,6 +42,8 @@ class Entry(weakref.ref[Task]):
     # What it waited on when it was last looked at, and when it was first seen to.
     stands: object
     since: float
+    # An alert has told that it failed and that nobody looks at that.
+    told: bool
 
     def seen(self, stands: object, now: float) -> float | None:
         """Note what the task waits on; return for how long it has been seen to, None if this is the first time."""
@@ -58,6 +60,7 @@ def _new_entry(task: Task, number: int) -> Entry:
     entry.name = ""
     entry.made = entry.born = entry.parent = entry.stands = None
     entry.since = 0.0
+    entry.told = False
     return entry
 
 

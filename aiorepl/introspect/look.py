@@ -36,7 +36,7 @@ from aiorepl.introspect.summary import summarize, type_name
 from aiorepl.introspect.values import Frame, LoopSnapshot, Stack, State, TaskInfo
 from aiorepl.introspect.waits import wait_of
 
-__all__ = ["Look", "Pause", "Slices", "look_now"]
+__all__ = ["Look", "Pause", "Slices", "look_now", "task_references"]
 
 T = TypeVar("T")
 Task = asyncio.Future[Any]
@@ -222,7 +222,7 @@ class Look:
         self._current = _current_task(self._loop)
         if asyncio._get_running_loop() is self._loop:
             self._asking = self._current
-        references = yield from _all_tasks(self._loop)
+        references = yield from task_references(self._loop)
         if self._ended:
             references += [weakref.ref(task) for task in _ended_tasks()]
             yield
@@ -414,8 +414,8 @@ def _current_task(loop: asyncio.AbstractEventLoop) -> Task | None:
         return None
 
 
-def _all_tasks(loop: asyncio.AbstractEventLoop) -> Generator[None, None, list[Callable[[], Task | None]]]:
-    """References to the tasks of every loop (before 3.14) or of this one, at least."""
+def task_references(loop: asyncio.AbstractEventLoop) -> Generator[None, None, list[Callable[[], Task | None]]]:
+    """Collect references to the tasks of every loop (before 3.14) or of this one, at least, in short steps."""
     found: list[Callable[[], Task | None]] = []
     if sys.version_info >= (3, 14):
         tasks = list(asyncio.all_tasks(loop))
