@@ -9,6 +9,10 @@ class CommandError(AioreplError):
     """The person at the prompt asked for what cannot be done; the message is one line and says what to type."""
 
 
+class LeavingTaskError(AioreplError):
+    """A task of a cell has raised SystemExit on a program's loop, which goes on; its cause is that."""
+
+
 class SettingsError(AioreplError):
     """A setting has a wrong name or value; the message is one line and says what is accepted."""
 

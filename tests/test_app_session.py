@@ -1,6 +1,7 @@
 """A session on the loop of an app: the app goes on, and finds everything as it was when the session has ended."""
 
 import asyncio
+import re
 import sys
 import threading
 import warnings
@@ -113,6 +114,82 @@ def test_what_else_holds_the_loop_is_named_and_left_alone(app: App, impatient: N
         assert line.endswith("; that is the program's own; Ctrl-Z sends the cell to the background")
         released.set()
         await submission
+        assert app.call(task.result) is True
+
+    converse_with(app, script)
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        (
+            "await asyncio.create_task(leave())",
+            "LeavingTaskError: SystemExit(3) in a task of a cell; the program goes on",
+        ),
+        (
+            "t = asyncio.create_task(leave())\nawait asyncio.wait([t]); str(t.exception())",
+            "'SystemExit(3) in a task of",
+        ),
+        ("await asyncio.gather(asyncio.to_thread(exit), leave())", "in a task of a cell; the program goes on"),
+        ("async with asyncio.TaskGroup() as tg:\n    tg.create_task(leave())", "SystemExit"),
+        (
+            "await asyncio.create_task(interrupted())",
+            "CancelledError: KeyboardInterrupt in a task of a cell; the program",
+        ),
+        ("t = asyncio.create_task(interrupted())\nawait asyncio.wait([t]); t.cancelled()", "True"),
+    ],
+)
+def test_a_task_of_a_cell_does_not_end_the_program(app: App, cell: str, said: str) -> None:
+    async def script(talk: Conversation) -> None:
+        await talk.type("async def leave():\n    await asyncio.sleep(0)\n    raise SystemExit(3)\n")
+        await talk.type("async def interrupted():\n    await asyncio.sleep(0)\n    raise KeyboardInterrupt\n")
+        assert said in "\n".join(texts(await talk.type(cell)))
+        assert texts(await talk.type("asyncio.current_task().get_loop().is_running()")) == ["True"]
+
+    converse_with(app, script)
+    assert app.call(lambda: "it goes on") == "it goes on"
+
+
+def test_tasks_of_a_cell_are_described_by_their_own_coroutines(app: App) -> None:
+    async def script(talk: Conversation) -> None:
+        await talk.type("async def waits():\n    await asyncio.Event().wait()\n")
+        await talk.type("task = asyncio.create_task(waits(), name='worker')")
+        assert texts(await talk.type("str(task.get_coro().cr_code.co_name), task.get_coro().__qualname__")) == [
+            "('waits', 'waits')"
+        ]
+        assert "worker waits (<cell 1>:2) waits for Event.wait." in repr(await talk.type("%why worker"))
+        await talk.type("task.cancel()")
+
+    converse_with(app, script)
+
+
+def test_it_is_said_that_the_loop_does_not_come_to_a_cell(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aiorepl.session.local._SAYS", 0.05)
+    monkeypatch.setattr("aiorepl.session.local._WITHDRAWS", 0.1)
+    released = threading.Event()
+
+    async def busy() -> bool:
+        return released.wait(PATIENCE)
+
+    async def script(talk: Conversation) -> None:
+        task = app.call(lambda: app.loop.create_task(busy(), name="busy"))
+        assert isinstance(task, asyncio.Task)
+        # Somebody could withdraw it; or it is from a command of the shell, for which nobody waits long.
+        submission = talk.session.submit("ran = 'typed'")
+        said = getattr(await anext(submission), "text", "")
+        assert said.endswith("; the cell waits for its turn, Ctrl-C withdraws it")
+        await talk.session.detach()
+        assert [event async for event in submission]
+        talk.session.is_typed_in = False
+        said = texts(await talk.type("ran = 'asked'"))
+        assert [re.sub(r" in .*(?=;)", "", line) for line in said] == [
+            "busy holds the loop; the cell waits for its turn, for 0.1 s at most",
+            "busy holds the loop; the cell was withdrawn",
+        ]
+        released.set()
+        app.call(lambda: None)
+        # In this order: what was withdrawn has not come after it.
+        assert texts(await talk.type("ran")) == ["'typed'"]
         assert app.call(task.result) is True
 
     converse_with(app, script)

@@ -107,6 +107,34 @@ def test_a_prompt_in_a_program_is_a_prompt(home: Home, app: Process) -> None:
         assert person.ends() == 2
 
 
+def test_control_c_ends_what_was_typed_just_now_and_questions_of_its_tasks(home: Home, app: Process) -> None:
+    with connects(home, "web") as person:
+        for number in range(10):
+            # At once: the two may come to the program in one piece.
+            person.types(f"await asyncio.sleep(1000); print('number {number} has ended')")
+            person.send(ENTER + CONTROL_C)
+            person.sees("^KeyboardInterrupt")
+            person.waits_for_prompt()
+            person.send("\x0c")
+            person.sees_no("KeyboardInterrupt")
+        person.runs("async def ask(): return input('name? ')\n")
+        for cell in (
+            "await asyncio.create_task(ask())",
+            "await asyncio.gather(asyncio.to_thread(input, 'name? '), ask())",
+        ):
+            person.enters(cell)
+            person.is_asked("name? ")
+            person.send(CONTROL_C)
+            person.sees("KeyboardInterrupt in a task of a cell; the program goes on$")
+            while not person.at_prompt:
+                # The other task asks too.
+                person.read(0.1)
+                if person.before_cursor == "name? ":
+                    person.send(CONTROL_C)
+        assert person.runs("asyncio.all_tasks() and 'it goes on'")[-1] == "'it goes on'"
+    assert app.process.poll() is None
+
+
 def test_a_terminal_that_is_closed_in_the_middle_of_a_cell_ends_the_cell(home: Home, app: Process) -> None:
     ended = home.path / "ended"
     with connects(home) as person:

@@ -150,6 +150,18 @@ def test_an_interrupt_reaches_no_other_task(monkeypatch: pytest.MonkeyPatch) -> 
     converse(script)
 
 
+def test_a_submission_is_interrupted_before_its_first_step() -> None:
+    async def script(talk: Conversation) -> None:
+        # In one pass of the loop, as when both come over a socket in one piece.
+        submission = asyncio.create_task(talk.type("await asyncio.sleep(1000)"))
+        interrupt = asyncio.create_task(talk.session.interrupt())
+        assert outcome(await submission) == "interrupted"
+        await interrupt
+        await is_well(talk)
+
+    converse(script)
+
+
 def test_an_interrupt_at_the_prompt_does_nothing() -> None:
     async def script(talk: Conversation) -> None:
         await talk.session.interrupt()

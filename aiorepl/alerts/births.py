@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from aiorepl.alerts.guests import guarded
 from aiorepl.alerts.replacing import replace_method
 from aiorepl.introspect.book import BOOK, Entry
 from aiorepl.introspect.loops import thread_of
@@ -30,7 +31,7 @@ class Births:
         inner: Any = loop.create_task
 
         def create_task(coro: Any, **options: Any) -> Any:
-            task = inner(coro, **options)
+            task = inner(guarded(coro), **options)
             # In debug mode a task remembers the calls that made it, and this one is not the user's.
             if source := getattr(task, "_source_traceback", None):
                 del source[-1]
@@ -51,6 +52,6 @@ def _here(loop: asyncio.AbstractEventLoop) -> bool:
 def caller(depth: int = 2) -> tuple[str, int, str]:
     """Where the user's code made a call: the innermost frame that is neither ours nor asyncio's."""
     frame = sys._getframe(depth)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("asyncio."):
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(("asyncio.", "aiorepl.")):
         frame = frame.f_back
     return frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_qualname

@@ -165,6 +165,11 @@ class Interpreter:
         run.__qualname__ = run.__name__ = f"cell_{execution.number}"  # type: ignore[attr-defined]
 
         def begin() -> None:
+            if execution.done.done():
+                # It has been withdrawn meanwhile.
+                run.close()
+                work.close()
+                return
             self.before_cell()
             # Not loop.create_task: a task factory of the user's is for the user's tasks.
             execution.loop = asyncio.get_running_loop()

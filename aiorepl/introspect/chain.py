@@ -52,7 +52,9 @@ def coroutine_of(task: Any) -> Any:
 
     Not by ``get_coro``, which crashes Python 3.12.0 and 3.12.1 for such a task.
     """
-    return getattr(task, "_coro", None)
+    coroutine = getattr(task, "_coro", None)
+    # See aiorepl.alerts.guests.
+    return coroutine if type(coroutine) is CoroutineType else getattr(coroutine, "guarded", coroutine)
 
 
 def coroutine_name(coroutine: Any) -> str:

@@ -74,6 +74,10 @@ def in_library(filename: str) -> bool:
     return filename.startswith((_LIBRARY, "<frozen")) and "site-packages" not in filename
 
 
+# Every step of a task of a cell passes through it.
+_PASSED = "aiorepl/alerts/guests.py"
+
+
 def _parts(formatted: traceback.TracebackException, seen: set[int]) -> Iterator[traceback.TracebackException]:
     if id(formatted) in seen:
         return
@@ -88,6 +92,7 @@ def _trim(formatted: traceback.TracebackException) -> None:
     stack = formatted.stack
     while stack and stack[0].filename.startswith(_RUNNERS):
         del stack[0]
+    stack[:] = [frame for frame in stack if not frame.filename.endswith(_PASSED)]
     # The frame in which a cell is compiled tells nothing about a syntax error in it.
     if hasattr(formatted, "offset") and all(own_frame(frame.filename) for frame in stack):
         stack.clear()

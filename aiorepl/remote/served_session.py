@@ -161,7 +161,7 @@ class ServedSession:
             case AskSignature():
                 self._start(self._sign(message), "signature")
             case Interrupt(number):
-                self._start(self._settle(number, self._session.interrupt), "interrupt")
+                self._start(self._settle(number, self._interrupt), "interrupt")
             case Detach(number):
                 self._start(self._settle(number, self._session.detach), "detach")
             case Answered(number, line, outcome):
@@ -237,6 +237,11 @@ class ServedSession:
     async def _sign(self, asked: AskSignature) -> None:
         await self._loaded.wait()
         self._tell(SignatureFound(asked.number, await self._session.signature(asked.text, asked.cursor)))
+
+    async def _interrupt(self) -> None:
+        # A submission waits for the same before it can be interrupted.
+        await self._loaded.wait()
+        await self._session.interrupt()
 
     async def _settle(self, number: int, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         await work()

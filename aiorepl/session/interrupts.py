@@ -14,7 +14,7 @@ from aiorepl.interpret.host import Host
 from aiorepl.interpret.interpreter import Execution
 from aiorepl.model import Notice
 
-__all__ = ["Interrupts", "Raiser"]
+__all__ = ["Interrupts", "Raiser", "held_words"]
 
 # Seconds after which a press that has had no effect is explained.
 PATIENCE = 0.5
@@ -96,14 +96,19 @@ class Interrupts:
         elif not host.loop.is_running():
             self._tell(Notice(f"the loop does not run now; {to_background}"))
         elif not host.owned:
-            holds = f"{holder_of(host)} holds the loop{_in_place(host)}"
-            self._tell(Notice(f"{holds}; that is the program's own; {to_background}"))
+            self._tell(Notice(f"{held_words(host)}; that is the program's own; {to_background}"))
         else:
-            holder = holder_of(host)
             again = "leaves this loop behind" if self._held_by_other else "raises KeyboardInterrupt in it"
             self._ineffective = self._held_by_other
             self._held_by_other = True
-            self._tell(Notice(f"{holder} holds the loop{_in_place(host)}; Ctrl-C again {again}"))
+            self._tell(Notice(f"{held_words(host)}; Ctrl-C again {again}"))
+
+
+def held_words(host: Host) -> str:
+    """Say what holds the loop's thread now, and in which line; called from another thread."""
+    if not host.loop.is_running():
+        return "the loop does not run now"
+    return f"{holder_of(host)} holds the loop{_in_place(host)}"
 
 
 def holder_of(host: Host) -> str:

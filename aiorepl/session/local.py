@@ -6,8 +6,9 @@ import contextlib
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from aiorepl.alerts.guests import GUEST
 from aiorepl.alerts.values import Rules
 from aiorepl.alerts.watcher import Watcher, shared
 from aiorepl.commands.context import Entry, Evaluation, Feed, Program
@@ -37,7 +38,7 @@ from aiorepl.model import (
 from aiorepl.session.access import Everything, Guarded
 from aiorepl.session.alerts import AlertFeed, rules_of
 from aiorepl.session.feeds import Feeds
-from aiorepl.session.interrupts import Interrupts, Raiser
+from aiorepl.session.interrupts import Interrupts, Raiser, held_words
 from aiorepl.session.jobs import CellJob, JobTable, Runs, ShellJob, Shells, start_shell
 from aiorepl.session.task_count import TaskCount
 from aiorepl.session.undo import UndoStack
@@ -54,6 +55,12 @@ T = TypeVar("T")
 
 # Without a prompt nobody is there to be told how the loop is doing.
 _BARE = Rules(slow=0, lag=0, saturation=0, first_step=0, spinning=0, unretrieved=0.05, swallowed=0, look=0, exact=False)
+
+# Seconds after which it is said that an app's loop does not come to a cell, and until one is withdrawn by itself.
+_SAYS = 1.0
+_WITHDRAWS = 10.0
+
+_INTERRUPTED = Failure("KeyboardInterrupt\n", "KeyboardInterrupt")
 
 # Seconds within which the rest of a line arrives that was typed before the prompt came.
 _TYPED_AHEAD = 0.05
@@ -182,6 +189,7 @@ class LocalSession:
         self._emit = queue.put_nowait
         perform = self._perform(text, filename, show)
         submission = self._submission = asyncio.create_task(perform, name="aiorepl-submission")
+        submission.add_done_callback(partial(self._cancelled_early, queue))
         try:
             while not isinstance(event := await queue.get(), Done):
                 yield event
@@ -190,6 +198,12 @@ class LocalSession:
             await asyncio.gather(submission, return_exceptions=True)
             self._emit, self._submission = self._tell, None
         yield event
+
+    def _cancelled_early(self, queue: asyncio.Queue[Event], submission: asyncio.Task[None]) -> None:
+        """A submission that was interrupted before its first step could not say so itself."""
+        if submission.cancelled():
+            queue.put_nowait(_INTERRUPTED)
+            queue.put_nowait(Done("interrupted", self._number))
 
     async def announcements(self) -> AsyncIterator[Event]:
         """What happens by itself."""
@@ -351,7 +365,7 @@ class LocalSession:
             emit(Notice(str(error), "error"))
         except asyncio.CancelledError:
             self._outcome = "interrupted"
-            emit(Failure("KeyboardInterrupt\n", "KeyboardInterrupt"))
+            emit(_INTERRUPTED)
         except Exception as error:
             # A bug of ours, or of a command that somebody registered: it shows, and the session goes on.
             self._outcome = "error"
@@ -426,6 +440,8 @@ class LocalSession:
         detach = self._detach = self._frontend.create_future()
         end = asyncio.ensure_future(job.end())
         try:
+            if isinstance(job, CellJob) and not job.execution.host.owned:
+                await self._begins(job.execution, {end, detach})
             await asyncio.wait({end, detach}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._foreground = self._detach = None
@@ -440,6 +456,21 @@ class LocalSession:
         for event in ending.events:
             self._emit(event)
         return ending
+
+    async def _begins(self, execution: Execution, over: set[asyncio.Future[Any]]) -> None:
+        """Say so if an app's loop does not come to a cell; where nobody could withdraw it, it does not wait long."""
+        for last in (False, True):
+            seconds = _WITHDRAWS - _SAYS if last else _SAYS
+            done, _ = await asyncio.wait(over, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if done or execution.task is not None:
+                return
+            held = held_words(execution.host)
+            if not last:
+                until = "Ctrl-C withdraws it" if self.is_typed_in else f"for {_WITHDRAWS:g} s at most"
+                self._emit(Notice(f"{held}; the cell waits for its turn, {until}"))
+            elif not self.is_typed_in:
+                what = Notice(f"{held}, for {execution.elapsed:.0f} s now; the cell was withdrawn", "error")
+                execution.finish(Ending("error", (what,), execution.elapsed, 0.0))
 
     def _send_to_background(self, job: Runs) -> None:
         number = self.jobs.add(job)
@@ -506,6 +537,7 @@ class LocalSession:
         self._watched = loop
         if loop is not None:
             self.alerts.watch(loop)
+            self._interpreter.context.run(GUEST.set, True)
 
     def _unwatch(self) -> None:
         for host in self._hosts:
