@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from benchmarks.environments import AIOREPL, ROOT, Program
+from benchmarks.inside.app import APP
 from benchmarks.measures import Bench, Measure, Samples, complete, echo, enter, start
 from benchmarks.report import Row, Target
 
@@ -26,15 +27,6 @@ COLUMNS = (SERVED, NOTHING, AIOMONITOR, CONNECT, LOCAL)
 
 # Seconds: more than the longest of them takes.
 PATIENCE = 200.0
-
-APP = """
-import asyncio, aiorepl
-async def main():
-    aiorepl.serve("measured")
-    print("ready", flush=True)
-    await asyncio.sleep(1000)
-asyncio.run(main())
-"""
 
 
 def inside(bench: Bench, program: Program, *, script: str, measure: tuple[str, ...] = ()) -> Samples:
@@ -95,6 +87,7 @@ def _as_local(limit: float) -> Target:
 ROWS = (
     Row("served-step-times", "100 tasks of `sleep(0)`, times a loop that is not served", "×", targets=(_once(1.01),)),
     Row("served-echo-times", "an echo server, the same", "×", targets=(_once(1.01),)),
+    Row("served-share", "processor time of the server's threads, in each second of that", targets=(_once(10),)),
     Row("served-load", "to import it, over asyncio", targets=(_once(15),)),
     Row("served-start", "to start it"),
     Row("served-memory", "memory of both", "MiB", targets=(_once(2),)),

@@ -13,6 +13,7 @@ import math
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
@@ -20,6 +21,7 @@ from typing import Any
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
+from benchmarks.inside.app import APP
 from benchmarks.inside.cost import echo, free_port, step
 
 # How often two things are measured in turn, how often each is done then, and one thing again and again.
@@ -54,17 +56,23 @@ def times(what: str) -> Samples:
     """How many times the processor time of a program that is not served steps take, and lines to an echo server.
 
     Not the time of the clock, and of many turns the fastest: what is asked for is a hundredth, and other processes, who
-    use the same caches, take more than that.
+    use the same caches, take more than that. Theirs is no part of what the server's own threads take of each second.
     """
+    shares: list[float] = []
 
     async def work(function: Callable[[], Coroutine[Any, Any, float]], served: bool) -> float:
         with serve(what if served else "nothing"):
-            started = time.process_time()
+            # It has begun to wait for clients.
+            await asyncio.sleep(0.05)
+            started, before = time.process_time(), servers_time()
             for _ in range(TIMES):
                 await function()
-            return time.process_time() - started
+            elapsed = time.process_time() - started
+            if served:
+                shares.append((servers_time() - before) / elapsed)
+            return elapsed
 
-    samples: Samples = {}
+    samples: Samples = {"served-share": shares}
     for function in (step, echo):
         fastest = {False: math.inf, True: math.inf}
         for pair in range(PAIRS):
@@ -74,6 +82,12 @@ def times(what: str) -> Samples:
                 fastest[served] = min(fastest[served], asyncio.run(work(function, served)))
         samples[f"served-{function.__name__}-times"] = [fastest[True] / fastest[False]]
     return samples
+
+
+def servers_time() -> float:
+    """The processor time that the server's threads have taken."""
+    servers = [thread.ident for thread in threading.enumerate() if thread.name.startswith("aiorepl")]
+    return sum(time.clock_gettime(time.pthread_getcpuclockid(ident)) for ident in servers if ident is not None)
 
 
 def start(what: str) -> Samples:
@@ -102,16 +116,6 @@ asyncio.run(main())
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     load, start, memory = map(float, ended.stdout.split()[-3:])
     return {"served-load": [load], "served-start": [start], "served-memory": [memory]}
-
-
-APP = """
-import asyncio, aiorepl
-async def main():
-    aiorepl.serve("measured")
-    print("ready", flush=True)
-    await asyncio.sleep(1000)
-asyncio.run(main())
-"""
 
 
 def trips(what: str) -> Samples:
