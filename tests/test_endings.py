@@ -232,6 +232,23 @@ def test_what_a_program_logs_of_its_failed_tasks_is_left_to_it(replaces: bool) -
     asyncio.run(script())
 
 
+def test_a_callback_of_the_library_is_not_to_be_changed_by_who_reads_of_it() -> None:
+    async def script(watch: Watch) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_soon(asyncio.runners.run, None)
+        loop.call_soon(lambda: 1 / 0)
+        await asyncio.sleep(0)
+        assert [(alert.kind, alert.cure) for alert in watch.told] == [
+            (
+                "exception-in-callback",
+                "The callback is not the program's: look for what failed or was cancelled just before.",
+            ),
+            ("exception-in-callback", "Catch it in the callback: nobody else can."),
+        ]
+
+    watched(script)
+
+
 def test_at_the_end_nothing_is_waited_for() -> None:
     async def script(watch: Watch) -> None:
         task = asyncio.create_task(fail())

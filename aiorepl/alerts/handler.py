@@ -78,6 +78,7 @@ class HandlerWatch:
         kind = _kind(message, handle)
         where = raised_at(error) if error is not None else None
         failure = self._recent.describe(error, where) if error is not None else None
+        cure = _CURES[kind]
         summary = f": {bounded(failure.summary)}" if failure is not None else ""
         if kind == "never-retrieved":
             entry = BOOK.entry_of_dying(subject) if isinstance(subject, asyncio.Task) else None
@@ -95,7 +96,10 @@ class HandlerWatch:
         elif kind == "exception-in-callback" and handle is not None:
             callback = uv.called_by(handle)[0] if uv.is_uvloop(self._loop) else getattr(handle, "_callback", None)
             what = f"the callback {callback_name(callback)} raised{summary or ' an exception'}"
-            where = where or defined_at(callback)
+            defined = defined_at(callback)
+            where = where or defined
+            if defined is not None and defined.library:
+                cure = "The callback is not the program's: look for what failed or was cancelled just before"
         else:
             subject_words = f"{task_name(subject)}: " if subject is not None else ""
             what = f"{subject_words}{bounded(message)}{summary}"
@@ -107,7 +111,7 @@ class HandlerWatch:
                 source=line_text(where),
                 task=_number(subject) if isinstance(subject, asyncio.Task) else None,
                 loop=number_of(self._loop),
-                cure=f"{_CURES[kind]}{made}.",
+                cure=f"{cure}{made}.",
                 detail=(failure.text if failure is not None else "") + creation(subject or handle),
             ),
             (where, type(error).__name__) if where is not None else what,
