@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from aiorepl.errors import AioreplError
-from aiorepl.remote.discovery import Found, find, find_all, served
+from aiorepl.remote.discovery import Found, find, find_all, served, why_not_served
 
 __all__ = ["OPTIONS", "OPTIONS_HELP", "Request", "asks_for_help", "read_code", "read_request", "take_options"]
 
@@ -13,7 +13,7 @@ OPTIONS = "[--loop N] [--json] [--follow SECONDS] [--all]"
 OPTIONS_HELP = """\
 TARGET is a process's number, its name, or its socket's path; it may be left out where there is only one.
 
-  --target TARGET   the same, wherever it stands
+  --target TARGET   the same, wherever it stands; a number in its old place is then the command's own
   --loop N          of this loop of the process, instead of the one that cells run on (aiorepl loops lists them)
   --json            the answer as JSON
   --follow SECONDS  again and again, until Ctrl-C
@@ -105,6 +105,9 @@ def _take_target(word: str, rest: list[str], target: str | None) -> tuple[list[s
     may_be_own = word in _TAKES_ALL or (word in _TAKES_NUMBER and last.replace(".", "", 1).isdecimal())
     if len(at) > needs and (not may_be_own or _is_served(last)):
         return rest[: at[-1]] + rest[at[-1] + 1 :], last
+    if word in _TAKES_NUMBER and last.isdecimal() and _is_python(int(last)):
+        meant = f"aiorepl {shlex.join([word, *rest])} --target NAME means the number"
+        raise AioreplError(f"{why_not_served(int(last))}; {meant}")
     return rest, None
 
 
@@ -129,6 +132,13 @@ def _bare_words(word: str, rest: Sequence[str]) -> list[int]:
 
 def _is_served(target: str) -> bool:
     return "/" in target or any(target in (one.name, str(one.process)) for one in served())
+
+
+def _is_python(process: int) -> bool:
+    """Tell whether a number is more likely to mean a process than to be the command's own."""
+    from aiorepl.remote.attach.process import is_own_python
+
+    return is_own_python(process)
 
 
 def _loop(text: str) -> int:

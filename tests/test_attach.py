@@ -78,6 +78,18 @@ def test_a_blocked_process_is_waited_for_and_given_up_without_harm(home: Home) -
         assert str(caught.value).startswith(f"process {program.pid} has not answered for 0.7 s: {stands}")
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="what is known of a process comes from /proc")
+def test_of_a_stopped_process_it_is_said_how_it_goes_on(home: Home) -> None:
+    with target(home, TARGETS["idle"]) as program:
+        skip_unless_permitted(program.pid)
+        program.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, program.pid, os.WSTOPPED | os.WNOWAIT)
+        with pytest.raises(AttachError) as caught:
+            attach(program.pid, entry="attach_payload", patience=0.1)
+        stands = f"it is stopped, and kill -CONT {program.pid} lets it go on"
+        assert str(caught.value) == f"process {program.pid} has not answered for 0.1 s: {stands}"
+
+
 def test_what_was_given_up_is_not_heard_later(home: Home) -> None:
     """The main thread waits where nothing gets it out; once it goes on, nothing has come of the request."""
     os.mkfifo(home.path / "gate")

@@ -15,6 +15,7 @@ from aiorepl.errors import AttachError
 from aiorepl.remote.attach.attaching import attach
 from aiorepl.remote.attach.process import HAS_PROC, find_process
 from aiorepl.remote.attach.refusals import Attachable, attachable, check
+from aiorepl.remote.discovery import why_not_served
 
 pytestmark = pytest.mark.skipif(not HAS_PROC, reason="what is known of a process comes from /proc")
 
@@ -64,6 +65,8 @@ def test_one_that_can_be() -> None:
     with tempfile.TemporaryDirectory() as name, target(Home(Path(name)), TARGETS["no loop"]) as program:
         skip_unless_permitted(program.pid)
         assert attachable(program.pid) == Attachable("remote_exec", "")
+        said = f"process {program.pid} is not served; it is once it has called aiorepl.serve()"
+        assert why_not_served(program.pid) == f"{said}, and aiorepl attach {program.pid} looks into it as it is"
 
 
 @needs_remote_exec

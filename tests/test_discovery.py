@@ -1,13 +1,15 @@
 """Served processes are found, named, and told apart; what the dead have left is removed."""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from aiorepl.errors import ServeError
-from aiorepl.remote.discovery import Found, command_of, find, find_all, served
+from aiorepl.remote.attach.process import HAS_PROC
+from aiorepl.remote.discovery import Found, command_of, find, find_all, served, why_not_served
 from aiorepl.remote.sockets import bind
 
 HERE = os.getpid()
@@ -79,6 +81,15 @@ def test_what_cannot_be_meant_is_said_in_a_line(three: list[Found]) -> None:
             find(target)
         assert str(raised.value).startswith(problem)
         assert "\n" not in str(raised.value)
+
+
+@pytest.mark.skipif(not HAS_PROC, reason="what is known of a process comes from /proc")
+def test_of_one_that_is_not_served_it_is_said_whether_it_can_be_attached_to(folder: Path) -> None:
+    with subprocess.Popen(["/bin/sh", "-c", "read line"], stdin=subprocess.PIPE) as process:
+        shell = os.readlink(f"/proc/{process.pid}/exe")
+        said = f"process {process.pid} is not served; it is once it has called aiorepl.serve()"
+        assert why_not_served(process.pid) == f"{said} (it is not Python but {shell})"
+        process.communicate()
 
 
 def test_many_are_counted(folder: Path) -> None:

@@ -9,6 +9,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from served import SLEEPER, Served, printed, program, runtime, serving
 from aiorepl import far_list
 from aiorepl.errors import AioreplError, ServeError
 from aiorepl.far_command import exec_main, main
+from aiorepl.remote.attach.process import HAS_PROC
 from aiorepl.remote.discovery import served as all_served
 from aiorepl.remote.sockets import SocketName, bind
 from aiorepl.session.access import Mode
@@ -256,6 +258,23 @@ def test_a_number_that_is_no_process_is_the_commands_own(shell: Shell, app: Serv
     assert shell("doctor", "0.1").status == 0
     assert shell("loops", "77").err.startswith("no loop 77; running: ")
     assert json.loads(shell("loops", "4711", "--json").out)["chosen"]
+
+
+@pytest.mark.skipif(not HAS_PROC, reason="what is known of a process comes from /proc")
+def test_a_number_of_a_python_that_is_not_served_is_not_taken_for_the_commands_own(shell: Shell, app: Served) -> None:
+    with subprocess.Popen([sys.executable, "-c", "print(); input()"], stdin=-1, stdout=-1) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        pid = process.pid
+        for word in ("alerts", "doctor", "loops"):
+            with pytest.raises(AioreplError) as caught:
+                shell(word, str(pid), "--json")
+            said = str(caught.value)
+            assert said.startswith(f"process {pid} is not served; it is once it has called aiorepl.serve()")
+            assert said.endswith(f"; aiorepl {word} {pid} --target NAME means the number")
+        assert shell("loops", str(pid), "--target", "app").err.startswith(f"no loop {pid}; running: ")
+        process.communicate()
+    assert shell("loops", str(pid)).err.startswith(f"no loop {pid}; running: ")
 
 
 def test_another_loop_is_asked_about(shell: Shell, app: Served) -> None:

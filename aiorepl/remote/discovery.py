@@ -9,7 +9,7 @@ from typing import NamedTuple
 from aiorepl.errors import ServeError
 from aiorepl.remote.sockets import SocketName, folders, is_stale, remove, require_sockets
 
-__all__ = ["Found", "ProcessList", "ProcessRow", "command_of", "find", "find_all", "served"]
+__all__ = ["Found", "ProcessList", "ProcessRow", "command_of", "find", "find_all", "served", "why_not_served"]
 
 # Processes that are named in one line.
 _NAMED = 8
@@ -115,9 +115,21 @@ def find_all(target: str | None) -> Sequence[Found]:
     if target.isdecimal():
         if not _runs(int(target)):
             raise ServeError(f"there is no process {target}")
-        raise ServeError(f"process {target} is not served; it is once it has called aiorepl.serve()")
+        raise ServeError(why_not_served(int(target)))
     others = f"; served: {_listed(there)}" if there else "; no process is served"
     raise ServeError(f"no process is called {target}{others}")
+
+
+def why_not_served(process: int) -> str:
+    """Say of a process that runs, but is not served, how it can be reached, or why it cannot be."""
+    from aiorepl.remote.attach.refusals import attachable
+
+    text = f"process {process} is not served; it is once it has called aiorepl.serve()"
+    can_be = attachable(process)
+    if can_be.way:
+        return f"{text}, and aiorepl attach {process} looks into it as it is"
+    # What to do instead is said by aiorepl attach.
+    return f"{text} ({can_be.reason.partition(':')[0].replace(f'process {process} ', 'it ', 1)})"
 
 
 def _in_folder(folder: str) -> Iterator[Found]:

@@ -19,7 +19,7 @@ from aiorepl.introspect.values import Frame, Stack
 from aiorepl.remote.attach.bundle import Bundle, make_bundle
 from aiorepl.remote.attach.look import main_stack
 from aiorepl.remote.attach.place import Place
-from aiorepl.remote.attach.process import HAS_PROC, Process, find_process, kernel_wait
+from aiorepl.remote.attach.process import HAS_PROC, Process, find_process, kernel_wait, stopped
 from aiorepl.remote.attach.refusals import Way, check
 from aiorepl.remote.attach.ways import ByGdb, ByRemoteExec, BySignal, WayIn
 
@@ -186,6 +186,8 @@ class _Knock:
         return None
 
     def _stands(self) -> str:
+        if said := stopped(self._process.pid):
+            return said
         stack = main_stack(self._process.pid)
         if stack:
             return f"its main thread stands in {_described(stack)}"

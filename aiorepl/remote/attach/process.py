@@ -11,7 +11,17 @@ from typing import NamedTuple
 
 from aiorepl.errors import AttachError
 
-__all__ = ["HAS_PROC", "Image", "Process", "find_process", "kernel_wait", "ptrace_allowed", "signal_mask"]
+__all__ = [
+    "HAS_PROC",
+    "Image",
+    "Process",
+    "find_process",
+    "is_own_python",
+    "kernel_wait",
+    "ptrace_allowed",
+    "signal_mask",
+    "stopped",
+]
 
 HAS_PROC = os.path.isdir("/proc/self/task")
 
@@ -82,6 +92,25 @@ def find_process(pid: int) -> Process:
     arguments = tuple(_entries(pid, "cmdline"))
     asyncio = any(_ASYNCIO.search(path) for path in starts or ())
     return Process(pid, users, executable, arguments, image, version, freely, starts is not None, asyncio)
+
+
+def is_own_python(pid: int) -> bool:
+    """Tell whether a process is this user's, to root anybody's, and is seen to be Python."""
+    try:
+        process = find_process(pid)
+    except (AttachError, OSError):
+        return False
+    return process.python is not None and os.geteuid() in (0, process.user)
+
+
+def stopped(pid: int) -> str:
+    """Say by what a process is stopped, and what lets it go on; empty if it is not, or that is not told."""
+    try:
+        state = _status(pid)["State"][:1]
+    except (OSError, KeyError):
+        return ""
+    said = {"T": f"it is stopped, and kill -CONT {pid} lets it go on", "t": "it is stopped by a debugger"}
+    return said.get(state, "")
 
 
 def ptrace_allowed(pid: int) -> bool:
