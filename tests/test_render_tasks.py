@@ -155,6 +155,18 @@ TREE = TaskTree(
     ),
 )
 
+HELD = TaskTree(
+    View(3, (("waiting", 3),)),
+    (
+        TreeRow(0, row(1, "a", "lock of b")),
+        TreeRow(1, row(2, "b", "sleep"), "holds", "shared"),
+        TreeRow(1, row(9, "z", "sleep"), "holds", "shared"),
+        TreeRow(0, row(2, "b", "sleep")),
+        TreeRow(0, row(3, "c", "lock of b")),
+        TreeRow(1, row(2, "b", "sleep"), "holds", "shared"),
+    ),
+)
+
 
 def test_a_tree_refers_to_shared_children_and_marks_circles() -> None:
     assert draw(TREE) == (
@@ -169,6 +181,20 @@ def test_a_tree_refers_to_shared_children_and_marks_circles() -> None:
         "5 x        waiting  worker app.py:10  task y\n"
         "└─ 6 y     waiting  worker app.py:10  task x\n"
         "   └─ 5 x  waiting  worker app.py:10  is awaited above: a circle\n"
+    )
+
+
+def test_a_tree_says_where_a_task_is_drawn_and_of_one_that_is_left_out_what_it_waits_on() -> None:
+    assert draw(HELD) == (
+        "3 tasks: 3 waiting\n"
+        "\n"
+        "task    state    coroutine         waits on\n"
+        "1 a     waiting  worker app.py:10  lock of b\n"
+        "├─ 2 b  waiting  worker app.py:10  drawn below\n"
+        "└─ 9 z  waiting  worker app.py:10  sleep\n"
+        "2 b     waiting  worker app.py:10  sleep\n"
+        "3 c     waiting  worker app.py:10  lock of b\n"
+        "└─ 2 b  waiting  worker app.py:10  drawn above\n"
     )
 
 

@@ -98,9 +98,15 @@ def _(value: values.TaskGroups) -> tuple[Block, ...]:
 @describe.register
 def _(value: values.TaskTree) -> tuple[Block, ...]:
     prefixes = branches([row.depth for row in value.rows])
+    drawn = {row.row.task.number: line for line, row in enumerate(value.rows) if not row.mark}
     rows = tuple(
-        (f"{prefix}{row.row.task.number} {row.row.task.name}", row.row.task.state, _stands(row.row), _branch_end(row))
-        for prefix, row in zip(prefixes, value.rows, strict=True)
+        (
+            f"{prefix}{row.row.task.number} {row.row.task.name}",
+            row.row.task.state,
+            _stands(row.row),
+            _branch_end(row, line, drawn.get(row.row.task.number)),
+        )
+        for line, (prefix, row) in enumerate(zip(prefixes, value.rows, strict=True))
     )
     columns = (Column("task", "function"), Column("state", "keyword"), Column("coroutine"), Column("waits on"))
     more = f"… {value.omitted:,} more; %tree TASK draws those below one"
@@ -288,10 +294,13 @@ def branches(depths: Sequence[int]) -> list[str]:
     return prefixes[::-1]
 
 
-def _branch_end(row: values.TreeRow) -> str:
+def _branch_end(row: values.TreeRow, line: int, drawn: int | None) -> str:
+    """What stands at the end of a line; ``drawn`` is the one with what is below the task, unless that is left out."""
     if row.mark == "cycle":
         return "is awaited above: a circle"
-    return "drawn above" if row.mark else _waits(row.row)
+    if not row.mark or drawn is None:
+        return _waits(row.row)
+    return "drawn above" if drawn < line else "drawn below"
 
 
 def _detail_rows(value: values.TaskDetails) -> Iterator[tuple[str, str]]:
