@@ -34,9 +34,6 @@ _SWITCH_INTERVAL = 0.001
 # Seconds within which the prompt has appeared, and what was typed before it has been run.
 _FIRST_PROMPT = 0.1
 
-# Columns of what is drawn for a pipe.
-_PIPE_WIDTH = 80
-
 
 class Frontend(Protocol):
     """What a person sees of a session: made for a terminal, or for a pipe."""
@@ -144,11 +141,11 @@ class Application:
     def _represent(self) -> Represent:
         if not self._has_screen:
             # Loaded before there is a second thread to take turns with.
-            import aiorepl.terminal.plain  # noqa: F401
             from aiorepl.interpret.representation import represent_plain
             from aiorepl.render.own_results import with_own
+            from aiorepl.terminal.plain import columns
 
-            return with_own(represent_plain, lambda: _PIPE_WIDTH)
+            return with_own(represent_plain, partial(columns, sys.stdout))
         from aiorepl.terminal.results import bounded
 
         return bounded(self._settings)

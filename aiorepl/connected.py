@@ -149,8 +149,9 @@ class _Connection:
 
     def _columns(self) -> int:
         try:
-            return os.get_terminal_size(0).columns if self._has_screen else 80
-        except OSError:
+            # A screen has taken standard output.
+            return os.get_terminal_size(0 if self._has_screen else sys.stdout.fileno()).columns or 80
+        except (OSError, ValueError, AttributeError):
             return 80
 
     def _interrupt(self) -> None:

@@ -9,6 +9,10 @@ pytest.importorskip("pty")
 
 from person import CONTROL_C, CONTROL_D, ENTER, Person, starts
 
+from aiorepl.model import Notice
+from aiorepl.settings import Settings
+from aiorepl.terminal.drawing import Drawing
+
 # A colour for letters or ground, not a mere style such as bold.
 COLOUR = re.compile(rb"\x1b\[(?:[0-9;]*;)?(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])[0-9;]*m")
 
@@ -82,7 +86,8 @@ def test_no_color_draws_none(tmp_path: Path) -> None:
 
 
 def test_dumb_terminal_has_plain_lines(tmp_path: Path) -> None:
-    with Person(tmp_path, "-q", TERM="dumb") as person:
+    with Person(tmp_path, TERM="dumb", columns=60) as person:
+        person.sees(r"^.*asyncio is\nimported, await works here\.\n%help lists")
         prompt = lambda: person.before_cursor == ">>> "  # noqa: E731
         person.wait(prompt, "the prompt")
         person.send("await asyncio.sleep(0, 6 * 7)\r")
@@ -98,9 +103,21 @@ def test_dumb_terminal_has_plain_lines(tmp_path: Path) -> None:
         person.send(CONTROL_C)
         person.sees("KeyboardInterrupt .<cell 3>, line 1.$")
         person.wait(prompt, "the prompt")
+        # As wide as the terminal, and broken at words.
+        person.send("%help tasks\r")
+        person.sees(r"^Who holds a lock is not looked for where there are more than\n5,000 tasks; %why and %locks do\.")
+        person.wait(prompt, "the prompt")
         person.send(CONTROL_D)
         assert person.ends() == 0
         assert b"\x1b" not in person.raw
+
+
+def test_what_is_said_is_broken_at_words() -> None:
+    drawing = Drawing(Settings(), colors=0, ascii=False, width=lambda: 40)
+    text = "aiorepl beside app.py: cells run on its loop and in its names.\nCtrl-D leaves."
+    assert drawing.draw(Notice(text, detail="where\n")) == (
+        "aiorepl beside app.py: cells run on its\nloop and in its names.\nCtrl-D leaves.\nwhere\n"
+    )
 
 
 def test_forty_columns(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from aiorepl.model import AlertRaised, Answer, Event, Failure, Logged, Notice, Output, Progress, Result
 from aiorepl.render.ansi import paint
-from aiorepl.render.text import visible
+from aiorepl.render.text import visible, wrap
 from aiorepl.settings import Settings
 from aiorepl.terminal.theme import detect
 
@@ -65,7 +65,8 @@ class Drawing:
     def _notice(self, event: Notice) -> str:
         role = {"hint": "hint", "info": "dim", "alert": "alert", "error": "error"}[event.level]
         detail = self._highlight(event.detail, "traceback") if event.detail else ""
-        return self.paint("\n".join(visible(line) for line in event.text.splitlines()), role) + "\n" + detail
+        lines = [part for line in event.text.splitlines() for part in wrap(visible(line), self._width())]
+        return self.paint("\n".join(lines), role) + "\n" + detail
 
     def _highlight(self, text: str, kind: str) -> str:
         # Loading pygments takes longer than anyone should wait for the first result: that one has no colours.

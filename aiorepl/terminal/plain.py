@@ -33,13 +33,16 @@ from aiorepl.model import (
 from aiorepl.session.protocol import Session
 from aiorepl.terminal.lines import ByteLines, TextLines
 
-__all__ = ["PlainFrontend"]
+__all__ = ["PlainFrontend", "columns"]
 
 T = TypeVar("T")
 
 # A blank line ends a block, as at Python's prompt, unless the rest of it is there already: seconds to look for that.
 _MORE = 0.05
 
+
+# Columns of what is drawn for a pipe.
+_PIPE_WIDTH = 80
 
 _CLAUSE = r"(else|elif|except|finally|case)\b"
 
@@ -170,20 +173,20 @@ class PlainFrontend:
             self._failed(event)
         elif isinstance(event, Notice):
             label = {"hint": "hint: ", "alert": "alert: "}.get(event.level, "")
-            self._write(self._err, f"{label}{event.text}\n{event.detail}")
+            self._write(self._err, f"{_wrapped(label + event.text, self._err)}\n{event.detail}")
         elif isinstance(event, Output):
             self._write(self._out if event.stream == "stdout" else self._err, event.text)
         elif isinstance(event, Answer):
             # Drawing is loaded when there is something to draw.
             from aiorepl.render.plain import draw
 
-            self._write(self._out, draw(event.value))
+            self._write(self._out, draw(event.value, columns(self._out)))
         elif isinstance(event, AlertRaised):
             self._tell(event.alert)
         elif isinstance(event, Logged):
             from aiorepl.render.plain import draw
 
-            self._write(self._err, draw(event))
+            self._write(self._err, draw(event, columns(self._err)))
         elif isinstance(event, Leave):
             self.left = event
             self._write(self._err, event.message + "\n" if event.message else "")
@@ -195,10 +198,10 @@ class PlainFrontend:
 
         assert isinstance(alert, Alert)
         if self._prompts:
-            self._write(self._err, draw(alert))
+            self._write(self._err, draw(alert, columns(self._err)))
         else:
             # Nobody is there who could ask for more of it later.
-            self._write(self._err, draw(alert._replace(detail="")) + alert.detail)
+            self._write(self._err, draw(alert._replace(detail=""), columns(self._err)) + alert.detail)
 
     async def _cells(self) -> AsyncIterator[str]:
         """Put lines together to cells."""
@@ -237,6 +240,29 @@ class PlainFrontend:
             # Whoever read this has gone: there is nobody to tell, and nothing more to do.
             self.left = Leave(1)
             silence(stream)
+
+
+def columns(stream: TextIO | None) -> int:
+    """How wide the terminal is that a stream writes to; without one as wide as what is drawn for a pipe."""
+    return _terminal_width(stream) or _PIPE_WIDTH
+
+
+def _terminal_width(stream: TextIO | None) -> int:
+    """0 where there is no terminal, or it does not tell."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns if stream is not None else 0
+    except (OSError, ValueError):
+        return 0
+
+
+def _wrapped(text: str, stream: TextIO) -> str:
+    """Break a text at words for a terminal."""
+    width = _terminal_width(stream)
+    if not width:
+        return text
+    from aiorepl.render.text import wrap
+
+    return "\n".join(part for line in text.split("\n") for part in wrap(line, width))
 
 
 def is_broken(stream: TextIO) -> bool:
