@@ -11,6 +11,7 @@ from typing import Any
 from aiorepl.interpret.interpreter import Represent
 from aiorepl.interpret.private_loop import private_loop
 from aiorepl.interpret.source import silence_checks, speak_up
+from aiorepl.introspect.futures import name_future
 from aiorepl.model import Event, Leave, Notice
 from aiorepl.session.jobs import ShellJob, Shells
 from aiorepl.session.local import LocalSession
@@ -83,6 +84,8 @@ class PromptThread:
         self.ready: concurrent.futures.Future[LocalSession] = concurrent.futures.Future()
         # Resolved when everything has been given back.
         self.ended: concurrent.futures.Future[None] = concurrent.futures.Future()
+        # Said at the prompt itself.
+        name_future(self.ended, "this prompt")
 
     def claim(self) -> "PromptThread | None":
         """Get the terminal, or return the prompt that has it: its end is to be awaited before another try."""

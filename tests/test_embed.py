@@ -85,7 +85,9 @@ def test_a_prompt_on_the_running_loop(tmp_path: Path, loop: str) -> None:
         assert person.runs("request.get(), [total + n for n in (1, 2)], LIMIT") == ["('number 7', [2, 3], 10)"]
         assert person.runs("total = 41; LIMIT += 1; new = order") == []
         assert person.runs("logging.warning('now'); print(add())") == ["logged now", "42"]
-        assert [line.split()[1] for line in person.runs("%tasks")[3:]] == ["Task-1", "ticker"]
+        rows = person.runs("%tasks")[3:]
+        assert [line.split()[1] for line in rows] == ["Task-1", "ticker"]
+        assert rows[0].endswith("  this prompt")
         # An interrupt is the cell's own, be it parked or at work.
         for cell in ("await asyncio.sleep(1000)", "any(False for _ in iter(int, 1))"):
             person.enters(f"print('begun'); {cell}")

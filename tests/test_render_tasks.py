@@ -363,14 +363,18 @@ def test_locks_have_holders_and_a_line() -> None:
     assert draw(LockList(VIEW, rows, 4)) == (
         "Lock\n"
         "held by  3 reader (app.py:41)\n"
-        "in line  1. 7 writer (app.py:52)\n"
-        "         2. 9 late (app.py:60)\n"
+        "in line  1st  7 writer (app.py:52)\n"
+        "         2nd  9 late (app.py:60)\n"
         "         … 3 more\n"
         "\n"
         "event\n"
-        "in line  1. 1 main\n"
+        "in line  1st  1 main\n"
         "… 4 more\n"
     )
+    line = LockRow("lock", "Lock", (), tuple(TaskRef(30 + number, f"req-{number}") for number in range(1, 12)))
+    drawn = draw(LockList(VIEW, (line,))).splitlines()
+    assert drawn[1] == "in line   1st  31 req-1"
+    assert drawn[9:11] == ["          9th  39 req-9", "         10th  40 req-10"]
 
 
 def test_a_cancellation_says_what_was_asked_and_what_came_of_it() -> None:

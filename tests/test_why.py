@@ -87,7 +87,7 @@ def test_of_several_the_one_that_waits_for_others_is_followed() -> None:
     assert why(made, 1) == Explanation(
         1,
         (
-            "Task-1 job1 (app.py:10) waits for gather, 2 of 2 pending: Task-2 job2 and 1 more.",
+            "Task-1 job1 (app.py:10) waits for gather, 2 of 2 pending: Task-2 job2 and Task-3 job3.",
             "Task-2 job2 (app.py:20) waits for Task-4 job4.",
             "Task-4 job4 (app.py:40) waits for Event.wait.",
         ),
@@ -95,10 +95,25 @@ def test_of_several_the_one_that_waits_for_others_is_followed() -> None:
     )
 
 
+def test_of_several_the_one_that_never_ends_is_followed_and_three_are_named() -> None:
+    several = awaits(2, 3, 4, 5, kind="gather", pending=4, total=4)
+    # Task 2 waits for one that sleeps, 5 for one whose event nobody may set, 6 for a timeout of its event.
+    timed = task(6, EVENT, **parked(3.0, 8))
+    made = snapshot(
+        task(1, several), task(2, awaits(3)), SLEEPING, task(4, awaits(6)), task(5, awaits(7)), timed, task(7, EVENT)
+    )
+    found = why(made, 1)
+    assert found.path == (1, 5, 7)
+    assert found.sentences[0] == (
+        "Task-1 job1 (app.py:10) waits for gather, 4 of 4 pending: Task-5 job5, Task-2 job2, Task-3 job3 and 1 more."
+    )
+
+
 def test_a_wait_for_the_first_of_several_says_so() -> None:
     made = snapshot(task(1, awaits(2, 3, kind="wait", pending=2, total=2, first=True)), task(2, awaits(3)), SLEEPING)
     assert why(made, 1).sentences[0] == (
-        "Task-1 job1 (app.py:10) waits for wait, 2 of 2 pending: Task-2 job2 and 1 more, one of which may do."
+        "Task-1 job1 (app.py:10) waits for wait, 2 of 2 pending: Task-2 job2 and Task-3 job3, "
+        "one of which may do."
     )
 
 

@@ -19,7 +19,7 @@ from aiorepl.introspect.executors import running_item, work_name
 from aiorepl.introspect.summary import type_name
 from aiorepl.introspect.values import Wait
 
-__all__ = ["Awaited", "Number", "awaited", "wait_for_future"]
+__all__ = ["Awaited", "Number", "awaited", "name_future", "wait_for_future"]
 
 Number = Callable[[Task], int]
 
@@ -42,8 +42,19 @@ def wait_for_future(future: Any, number: Number) -> Wait:
     """Say what waiting for a future means."""
     inner = _unshielded(future)
     wait = _wait_for_inner(inner, number)
-    # A thread's function is worth more than that it was shielded.
-    return wait if inner is future or wait.kind == "thread" else wait._replace(kind="shield")
+    # What has a name, as a thread's function, is worth more than that it was shielded.
+    if inner is future or wait.kind == "thread" or (wait.kind == "future" and wait.known):
+        return wait
+    return wait._replace(kind="shield")
+
+
+# What those futures of ``concurrent.futures`` stand for that are aiorepl's.
+_NAMES: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+
+
+def name_future(future: "concurrent.futures.Future[Any]", what: str) -> None:
+    """Let it be said of who waits for this future of aiorepl's, from whatever loop, that it waits for ``what``."""
+    _NAMES[future] = what
 
 
 def awaited(futures: Iterable[Any], number: Number) -> Awaited:
@@ -96,6 +107,8 @@ def _wait_for_source(source: Any, number: Number) -> Wait | None:
         return _wait_for_task(source, number)
     if not issubclass(type(source), concurrent.futures.Future):
         return None
+    if (what := _NAMES.get(source)) is not None:
+        return Wait("future", what, id(source))
     # asyncio.run_coroutine_threadsafe: a task of another loop.
     task = _cell(list(source._done_callbacks), _CHECK_CANCEL, "source")
     if issubclass(type(task), TASKS):

@@ -3,7 +3,7 @@
 from aiorepl.introspect.chain import innermost_own
 from aiorepl.introspect.deadlock import dead_tasks, time_limits
 from aiorepl.introspect.graph import edges
-from aiorepl.introspect.values import Explanation, Frame, LoopSnapshot, TaskInfo, Wait
+from aiorepl.introspect.values import Explanation, Frame, LoopSnapshot, TaskInfo, Wait, WaitKind
 from aiorepl.introspect.words import wait_words
 
 __all__ = ["a_or_an", "line_of", "own_place", "task_words", "why"]
@@ -12,6 +12,10 @@ __all__ = ["a_or_an", "line_of", "own_place", "task_words", "why"]
 _STEPS = 8
 # A wait that was seen for less than this is not said to have lasted.
 _BRIEF = 0.1
+# Of so many that a task waits for each is named.
+_NAMED = 3
+# What nothing ends by itself.
+_LASTING: frozenset[WaitKind] = frozenset(("event", "condition", "barrier"))
 _ENDED = frozenset(("done", "cancelled", "failed"))
 
 
@@ -43,8 +47,12 @@ class _Inquiry:
         self.snapshot = snapshot
         self.tasks = {info.number: info for info in snapshot.tasks}
         self.targets: dict[int, list[int]] = {}
+        waiters: dict[int, list[int]] = {}
         for edge in edges(snapshot):
             self.targets.setdefault(edge.waiter, []).append(edge.target)
+            waiters.setdefault(edge.target, []).append(edge.waiter)
+        self.dead = dead_tasks(snapshot)
+        self.lasting = _lasting(snapshot, waiters)
 
     def explained(self, number: int) -> Explanation:
         if number not in self.tasks:
@@ -70,9 +78,12 @@ class _Inquiry:
         return path
 
     def _next(self, number: int) -> int | None:
+        """Of several, the one that never ends, or else one that waits for more than what goes on by itself."""
         targets = self.targets.get(number, [])
-        # What sleeps or reads will go on by itself, so that what waits for yet another one says more.
-        return next((target for target in targets if target in self.targets), next(iter(targets), None))
+        for kind in (self.dead, self.lasting, self.targets):
+            if (found := next((target for target in targets if target in kind), None)) is not None:
+                return found
+        return next(iter(targets), None)
 
     def _sentence(self, path: list[int], index: int) -> str:
         info = self.tasks[path[index]]
@@ -114,10 +125,13 @@ class _Inquiry:
         if wait.kind == "task":
             return task_words(following)
         words = wait_words(wait, self._name)
-        others = len(wait.tasks) - 1
-        also = f" and {others} more" if others else ""
+        others = [number for number in wait.tasks if number != following.number]
+        named = [task_words(following), *map(self._name, others[: _NAMED - 1])]
+        if len(others) >= _NAMED:
+            named.append(f"{len(others) - _NAMED + 1} more")
+        listed = " and ".join(filter(None, (", ".join(named[:-1]), named[-1])))
         any_of = ", one of which may do" if wait.first and others else ""
-        return f"{words}: {task_words(following)}{also}{any_of}"
+        return f"{words}: {listed}{any_of}"
 
     def _thing(self, wait: Wait) -> str:
         words = wait_words(wait, self._name)
@@ -141,7 +155,7 @@ class _Inquiry:
         members = path[path.index(path[-1]) : -1]
         infos = [self.tasks[number] for number in members]
         names = ", ".join(info.name for info in infos[:_STEPS])
-        if dead_tasks(self.snapshot).issuperset(members):
+        if self.dead.issuperset(members):
             alone = len(infos) == 1
             return [f"That is a deadlock: {names} {'waits for itself' if alone else 'wait for each other for ever'}."]
         limits = time_limits(self.snapshot)
@@ -164,6 +178,23 @@ class _Inquiry:
     def _name(self, number: int) -> str:
         info = self.tasks.get(number)
         return task_words(info) if info is not None else f"task {number}"
+
+
+def _lasting(snapshot: LoopSnapshot, waiters: dict[int, list[int]]) -> set[int]:
+    """The tasks that wait for what nothing ends by itself, nor a timeout, and those that wait for them."""
+    limits = time_limits(snapshot)
+    found = {
+        info.number
+        for info in snapshot.tasks
+        if info.wait is not None and info.wait.kind in _LASTING and info.number not in limits
+    }
+    remaining = list(found)
+    while remaining:
+        for waiter in waiters.get(remaining.pop(), ()):
+            if waiter not in found:
+                found.add(waiter)
+                remaining.append(waiter)
+    return found
 
 
 def a_or_an(what: str) -> str:

@@ -10,7 +10,7 @@ from aiorepl.introspect.failures import in_library, own_frame
 from aiorepl.introspect.values import Wait
 from aiorepl.introspect.waits import wait_of
 
-__all__ = ["wait_in_words", "wait_words"]
+__all__ = ["ordinal", "wait_in_words", "wait_words"]
 
 # How many holders are named.
 _FEW = 3
@@ -129,10 +129,11 @@ def _line(wait: Wait) -> str:
     """The place in line; who stands there alone needs not be told."""
     if wait.place is None or wait.total in (None, 1):
         return ""
-    return f" ({_ordinal(wait.place)} of {wait.total} in line)"
+    return f" ({ordinal(wait.place)} of {wait.total} in line)"
 
 
-def _ordinal(number: int) -> str:
+def ordinal(number: int) -> str:
+    """Write a place: ``1st``, ``12th``."""
     ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th") if number % 100 not in (11, 12, 13) else "th"
     return f"{number}{ending}"
 

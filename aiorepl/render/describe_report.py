@@ -29,7 +29,10 @@ def _(value: Report) -> tuple[Block, ...]:
 
 
 # A report is made of a look alone: it does not go through the objects of the process, and there is no earlier look.
-_NOTHING = "no deadlock was found; waits that nothing can end are looked for by %stuck at a prompt"
+_NOTHING = (
+    "no deadlock was found; waits that nothing can end are looked for by %stuck at a prompt, and where the program is"
+    " served by aiorepl stuck NAME"
+)
 
 
 @describe.register

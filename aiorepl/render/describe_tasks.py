@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from aiorepl.commands import task_values as values
 from aiorepl.introspect.values import Explanation, Frame, TaskInfo
+from aiorepl.introspect.words import ordinal
 from aiorepl.render.blocks import Block, Code, Column, Lines, Rule, Table
 from aiorepl.render.describe import describe
 from aiorepl.render.describe_stats import STATS_COLUMNS, counted_words, stats_cells, stats_rows
@@ -379,7 +380,10 @@ def _frame_blocks(source: values.FrameSource) -> list[Block]:
 
 def _lock_rows(row: values.LockRow) -> Iterator[tuple[str, str]]:
     yield from _rows("held by", map(_placed, row.holders))
-    yield from _rows("in line", (f"{place}. {_placed(task)}" for place, task in enumerate(row.waiters, 1)))
+    places = [ordinal(place) for place in range(1, len(row.waiters) + 1)]
+    width = max(map(len, places), default=0)
+    line = zip(places, row.waiters, strict=True)
+    yield from _rows("in line", (f"{place:>{width}}  {_placed(task)}" for place, task in line))
     if row.omitted:
         yield "", f"… {row.omitted:,} more"
 
