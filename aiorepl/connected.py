@@ -13,8 +13,8 @@ from aiorepl.interpret.daemon import in_thread
 from aiorepl.introspect.own_loops import make_own
 from aiorepl.model import Event, Leave, Notice, Outcome, Output
 from aiorepl.options import add_settings, take_settings
-from aiorepl.remote.client import Interrupted, RemoteSession, greet
-from aiorepl.remote.discovery import Found, find
+from aiorepl.remote.client import Interrupted, RemoteSession, greet, how_lost
+from aiorepl.remote.discovery import Found, find, runs
 from aiorepl.remote.messages import Announced, Goodbye, Happened, Typed, Welcome
 from aiorepl.settings import Settings, read_toml
 
@@ -241,6 +241,7 @@ async def _follow(target: str | None, session: int) -> int:
 
     found = find(target)
     channel, welcome = await greet(found, "follow", follows=session)
+    process = found.process if runs(found.process) else 0
     nobody: Any = None
     lines = TextLines(ByteLines(0), "utf-8")
     screen = PlainFrontend(nobody, lines, out=sys.stdout, err=sys.stderr, prompts=None)
@@ -252,7 +253,7 @@ async def _follow(target: str | None, session: int) -> int:
             except RemoteProtocolError as error:
                 raise AioreplError(f"{found}: {error}") from None
             if message is None or isinstance(message, Goodbye):
-                reason = message.reason if message is not None and message.reason else "the connection was lost"
+                reason = (message.reason if message is not None else "") or await how_lost(process)
                 screen.show(Notice(f"{found}: {reason}"))
                 return 0 if message is not None else 2
             if isinstance(message, Typed):

@@ -193,6 +193,10 @@ def test_dump_is_of_every_loop_and_merges_what_stands_in_one_place() -> None:
     ]
     (row,) = [line for line in lines if f"test_api.py:{wait.__code__.co_firstlineno + 1}" in line]
     assert row.split()[0] == "100"
+    assert " ".join(lines[-2:]) == (
+        "no deadlock was found; waits that nothing can end are looked for by %stuck at a prompt, and where the program "
+        "is served by aiorepl stuck NAME"
+    )
 
 
 def test_dump_tells_where_the_thread_of_a_blocked_loop_stands(looks_at_once: None) -> None:

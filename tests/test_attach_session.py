@@ -121,7 +121,7 @@ def test_a_program_that_is_killed_while_a_child_has_its_sockets(home: Home) -> N
             finally:
                 os.kill(child, signal.SIGKILL)
         assert (client.returncode, out) == (2, "")
-        assert err == f"aiorepl: attached (process {program.pid}): the connection was lost\n"
+        assert err == f"aiorepl: attached (process {program.pid}): the program has ended\n"
 
 
 def test_at_a_terminal(home: Home) -> None:

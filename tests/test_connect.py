@@ -103,7 +103,7 @@ def test_a_prompt_in_a_program_is_a_prompt(home: Home, app: Process) -> None:
         person.send(CONTROL_C)
         person.waits_for_prompt()
         app.process.kill()
-        person.sees(rf"^aiorepl: web \(process {app.number}\): the connection was lost$")
+        person.sees(rf"^aiorepl: web \(process {app.number}\): the program has ended$")
         assert person.ends() == 2
 
 

@@ -134,7 +134,7 @@ def test_a_fork_in_the_middle_of_a_session_leaves_the_session_to_the_parent(home
                 assert "blocked in fork (program.py:" in read(await other.type("%tasks"))
             # The child has none of the parent's sockets: the end of the parent is the end of the session.
             app.process.kill()
-            assert await guest.announcement("the connection was lost")
+            assert await guest.announcement("the program has ended")
 
     with program(FORKS_LATER, home, python=("-W", "ignore")) as app:
         asyncio.run(script(app))
@@ -167,7 +167,7 @@ def test_a_client_says_that_the_program_was_killed_and_exits_with_2(home: Home) 
             stdin.flush()
             assert stdout.readline() == "here\n"
             app.process.kill()
-            assert stderr.read() == f"aiorepl: program (process {app.number}): the connection was lost\n"
+            assert stderr.read() == f"aiorepl: program (process {app.number}): the program has ended\n"
             assert client.wait() == 2
 
 

@@ -112,8 +112,7 @@ def test_of_several_the_one_that_never_ends_is_followed_and_three_are_named() ->
 def test_a_wait_for_the_first_of_several_says_so() -> None:
     made = snapshot(task(1, awaits(2, 3, kind="wait", pending=2, total=2, first=True)), task(2, awaits(3)), SLEEPING)
     assert why(made, 1).sentences[0] == (
-        "Task-1 job1 (app.py:10) waits for wait, 2 of 2 pending: Task-2 job2 and Task-3 job3, "
-        "one of which may do."
+        "Task-1 job1 (app.py:10) waits for wait, 2 of 2 pending: Task-2 job2 and Task-3 job3, one of which may do."
     )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import os
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -12,7 +13,7 @@ from aiorepl import __version__
 from aiorepl.errors import LocalProtocolError, RemoteProtocolError, ServeError, SettingsError
 from aiorepl.model import Completion, Done, Event, Leave, Notice, Output, SettingChanged, Signature, Status
 from aiorepl.remote.channel import Channel
-from aiorepl.remote.discovery import Found
+from aiorepl.remote.discovery import Found, runs
 from aiorepl.remote.messages import (
     PROTOCOL,
     Announced,
@@ -44,7 +45,7 @@ from aiorepl.remote.protocol import ClientConnection
 from aiorepl.remote.sockets import connect
 from aiorepl.settings import Settings
 
-__all__ = ["Interrupted", "RemoteSession", "greet"]
+__all__ = ["Interrupted", "RemoteSession", "greet", "how_lost"]
 
 ClientChannel = Channel[ToServer, ToClient]
 # Reads a line for the program; the second argument tells whether it is not to be shown.
@@ -55,6 +56,9 @@ _GREETING = 10.0
 _GOODBYE = 10.0
 # A program that has said nothing for so long does not answer.
 _SILENT = 2.0
+# Seconds from the end of a connection within which a program that is about to end has ended.
+_ENDING = 0.5
+_LOST = "the connection was lost"
 
 
 class Interrupted(Exception):
@@ -101,6 +105,36 @@ async def greet(
     return channel, answer
 
 
+async def how_lost(process: int) -> str:
+    """Say why a connection ended without a word: the program has ended, or nobody knows.
+
+    ``process`` is 0 where its number means nothing here.
+    """
+    return "the program has ended" if process and await _has_ended(process) else _LOST
+
+
+async def _has_ended(process: int) -> bool:
+    """Tell whether a process has ended, be it that nobody has waited for it; it closes what it has just before."""
+    if not hasattr(os, "pidfd_open"):
+        return not runs(process)
+    try:
+        descriptor = os.pidfd_open(process)
+    except OSError:
+        return not runs(process)
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    loop.add_reader(descriptor, ended.set)
+    try:
+        async with asyncio.timeout(_ENDING):
+            await ended.wait()
+    except TimeoutError:
+        return False
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+    return True
+
+
 class RemoteSession:
     """Talks to a session in another process; ``open`` is awaited first, on the frontend's loop."""
 
@@ -145,6 +179,8 @@ class RemoteSession:
         self._heard = 0.0
         self._submitting = False
         self._leaving = False
+        # The program's number; 0 where that means nothing.
+        self._process = 0
         # Why there is nobody at the other end any more; empty while there is.
         self.lost = ""
 
@@ -158,6 +194,8 @@ class RemoteSession:
         self._channel, self.welcome = await greet(
             self.found, self._purpose, columns=self._told_columns, connected=self._connected
         )
+        # The socket of another machine, or of a container, has a number that means nothing here, or somebody else.
+        self._process = self.found.process if runs(self.found.process) else 0
         self._heard = time.monotonic()
         self._channel.send(Configure(tuple((setting.name, value) for setting, value in self._settings)))
         self._reader = asyncio.create_task(self._read(), name="aiorepl-read")
@@ -268,7 +306,6 @@ class RemoteSession:
 
     async def _read(self) -> None:
         """Hear what the program says until it says nothing more."""
-        reason = "the connection was lost"
         while True:
             try:
                 message = await self._channel.receive()
@@ -276,11 +313,14 @@ class RemoteSession:
                 self._announcements.put_nowait(Notice(f"the program said what is not understood: {error}", "error"))
                 continue
             if message is None or isinstance(message, Goodbye):
-                reason = message.reason if message is not None and message.reason else reason
                 break
             self._heard = time.monotonic()
             self._hear(message)
-        self.lost = f"{self.found}: {reason}"
+        if message is None and not self._leaving:
+            reason = await how_lost(self._process)
+        else:
+            reason = message.reason if message is not None else ""
+        self.lost = f"{self.found}: {reason or _LOST}"
         for answers in self._waiting.values():
             answers.put_nowait(None)
         for asking in self._questions.values():

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from aiorepl.errors import ServeError
 from aiorepl.remote.sockets import SocketName, folders, is_stale, remove, require_sockets
 
-__all__ = ["Found", "ProcessList", "ProcessRow", "command_of", "find", "find_all", "served", "why_not_served"]
+__all__ = ["Found", "ProcessList", "ProcessRow", "command_of", "find", "find_all", "runs", "served", "why_not_served"]
 
 # Processes that are named in one line.
 _NAMED = 8
@@ -113,7 +113,7 @@ def find_all(target: str | None) -> Sequence[Found]:
     if target is None:
         raise ServeError("no process is served; a program is once it has called aiorepl.serve()")
     if target.isdecimal():
-        if not _runs(int(target)):
+        if not runs(int(target)):
             raise ServeError(f"there is no process {target}")
         raise ServeError(why_not_served(int(target)))
     others = f"; served: {_listed(there)}" if there else "; no process is served"
@@ -153,7 +153,8 @@ def _listed(found: Sequence[Found]) -> str:
     return names if len(found) <= _NAMED else f"{names}, … {len(found) - _NAMED} more"
 
 
-def _runs(process: int) -> bool:
+def runs(process: int) -> bool:
+    """Tell whether there is a process of this number, be it of another user or one that nobody has waited for."""
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
