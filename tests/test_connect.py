@@ -151,6 +151,13 @@ def test_a_terminal_that_is_closed_in_the_middle_of_a_cell_ends_the_cell(home: H
     assert connect(home, "asyncio.get_running_loop().get_debug()\nlen(asyncio.all_tasks())\n").out == "False\n2\n"
 
 
+def test_a_terminal_that_can_do_nothing_is_used_as_wide_as_it_is(home: Home, app: Process) -> None:
+    with Person(home.path, "connect", columns=60, TERM="dumb", **runtime(home)) as person:
+        person.sees(r"^aiorepl is connected to web .*:\ncells run there\.$")
+        person.send("%help tasks\r")
+        person.sees(r"^Who holds a lock is not looked for where there are more than\n5,000 tasks; %why and %locks do\.")
+
+
 def test_cells_come_from_a_pipe_too(home: Home, app: Process) -> None:
     told = connect(home, "x = 6\nasync def f():\n    return x * 7\n\nawait f()\n1 / 0\nprint(_)\n")
     assert (told.status, told.out) == (0, "42\n42\n")
