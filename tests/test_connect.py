@@ -152,8 +152,10 @@ def test_a_terminal_that_is_closed_in_the_middle_of_a_cell_ends_the_cell(home: H
 
 
 def test_a_terminal_that_can_do_nothing_is_used_as_wide_as_it_is(home: Home, app: Process) -> None:
-    with Person(home.path, "connect", columns=60, TERM="dumb", **runtime(home)) as person:
-        person.sees(r"^aiorepl is connected to web .*:\ncells run there\.$")
+    folder = runtime(home)["AIOREPL_RUNTIME_DIR"]
+    with Person(home.path, "connect", columns=60, TERM="dumb", AIOREPL_RUNTIME_DIR=folder) as person:
+        # Where it is broken depends on how long the numbers are.
+        person.sees(r"^aiorepl is connected to web .*:\s+cells\s+run\s+there\.$")
         person.send("%help tasks\r")
         person.sees(r"^Who holds a lock is not looked for where there are more than\n5,000 tasks; %why and %locks do\.")
 

@@ -87,7 +87,8 @@ def test_no_color_draws_none(tmp_path: Path) -> None:
 
 def test_dumb_terminal_has_plain_lines(tmp_path: Path) -> None:
     with Person(tmp_path, TERM="dumb", columns=60) as person:
-        person.sees(r"^.*asyncio is\nimported, await works here\.\n%help lists")
+        # Where it is broken depends on how long the version is.
+        person.sees(r"asyncio\s+is\s+imported,\s+await\s+works\s+here\.\n%help lists")
         prompt = lambda: person.before_cursor == ">>> "  # noqa: E731
         person.wait(prompt, "the prompt")
         person.send("await asyncio.sleep(0, 6 * 7)\r")
