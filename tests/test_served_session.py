@@ -243,6 +243,10 @@ def test_a_debugger_talks_to_the_client(served: Served, monkeypatch: pytest.Monk
     served.visit(script)
 
 
+def test_a_copy_of_the_output_is_one_more_way_to_print(served: Served) -> None:
+    assert served.says("import copy, sys", "copy.copy(sys.stdout).write('x') and None") == ["", "x"]
+
+
 def test_help_is_printed(served: Served) -> None:
     assert "sleep(delay" in served.says("help(asyncio.sleep)")[0]
 

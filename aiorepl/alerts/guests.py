@@ -49,6 +49,9 @@ class Guarded(Coroutine[Any, Any, Any]):
 
     def __getattr__(self, name: str) -> Any:
         """Its name, its frame and what else a coroutine has."""
+        if name == "guarded":
+            # It has not been made yet, as when it is being copied.
+            raise AttributeError(name)
         return getattr(self.guarded, name)
 
     def _step(self, step: Callable[..., Any], *arguments: Any) -> Any:

@@ -119,11 +119,18 @@ class _Output(io.TextIOBase):
         return "strict" if _client() is not None else self.real.errors
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.real, name)
+        return getattr(_real(self, name), name)
 
     def __del__(self) -> None:
         # TextIOBase would close the stream that this one stood for.
         return
+
+
+def _real(stream: Any, name: str) -> Any:
+    """Return what a stream stands for; one that is being copied stands for nothing yet."""
+    if "real" not in vars(stream):
+        raise AttributeError(name)
+    return stream.real
 
 
 class _Bytes(io.RawIOBase):
@@ -193,7 +200,7 @@ class _Input(io.TextIOBase):
         return True
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.real, name)
+        return getattr(_real(self, name), name)
 
     def __del__(self) -> None:
         return
