@@ -406,6 +406,38 @@ def test_a_failed_task_is_told_before_the_end(home: Home) -> None:
     assert "it was made in <cell 1>, line 2.\nTraceback (most recent call last):\n" in ended.err
 
 
+FORKING = """\
+import os, sys
+pid = os.fork()
+if pid == 0:
+    print("child")
+    {0}
+else:
+    print("parent", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("last", "status", "err"), [("sys.exit(3)", 3, ""), ("int('x')", 1, "ValueError"), ("", 0, "")]
+)
+def test_a_forked_child_ends_with_its_program(home: Home, last: str, status: int, err: str) -> None:
+    ended = run("-W", "ignore", "-c", FORKING.format(last), home=home)
+    assert (ended.status, ended.out) == (0, f"child\nparent {status}\n")
+    assert err in ended.err
+
+
+def test_a_forked_child_of_a_file_ends_with_it(home: Home) -> None:
+    (home.path / "forks.py").write_text(FORKING.format("await asyncio.sleep(0)") + "await asyncio.sleep(0)\n")
+    ended = run("-W", "ignore", "forks.py", home=home)
+    assert (ended.status, ended.out) == (0, "child\nparent 1\n")
+    assert ended.err.endswith("RuntimeError: a forked child cannot await: the loop is its parent's\n")
+
+
+def test_a_forked_child_of_a_cell_from_a_pipe_ends_with_it(home: Home) -> None:
+    ended = run("-W", "ignore", "-q", home=home, stdin="import os\nos.fork() and os.wait()[1]\n2 + 2\n")
+    assert ended == (0, "0\n0\n4\n", "")
+
+
 def test_what_atexit_has_runs(home: Home) -> None:
     assert run("-c", "import atexit; atexit.register(print, 'at exit');", home=home) == Ended(0, "at exit\n", "")
 

@@ -12,7 +12,7 @@ from cells import PATIENCE, Cells, only, running_cells, without_carets
 
 from aiorepl.interpret.interrupt import raise_in
 from aiorepl.introspect.failures import describe
-from aiorepl.model import Failure, Leave, Result
+from aiorepl.model import Failure, Leave, Notice, Result
 
 
 @pytest.fixture
@@ -73,6 +73,70 @@ def test_earlier_values_are_kept(cells: Cells) -> None:
         cells.run(text)
     assert cells.value("_, __, ___, _1, _2, _5") == ("five", "two", "one", "one", "two", "five")
     assert not {"_3", "_4"} & cells.namespace.keys()
+
+
+def test_an_underscore_of_the_users_is_left_alone(cells: Cells) -> None:
+    cells.run("'one'")
+    cells.run("from gettext import gettext as _")
+    assert [cells.shown("_('two')"), cells.shown("_('three')")] == ["'two'", "'three'"]
+    assert cells.value("_1, _3, _4, '__' in globals()") == ("one", "two", "three", False)
+    cells.run("del _")
+    cells.run("'six'")
+    cells.run("'seven'")
+    assert cells.value("_, __") == ("seven", "six")
+
+
+def test_the_end_of_an_iterator_is_the_exception_that_it_is(cells: Cells) -> None:
+    assert without_carets(cells.failure("next(iter([]))")) == (
+        "Traceback (most recent call last):\n"
+        '  File "<cell 1>", line 1, in <module>\n'
+        "    next(iter([]))\n"
+        "StopIteration\n"
+    )
+    kept = cells.value("_exc")
+    assert isinstance(kept, StopIteration)
+    assert (kept.__cause__, kept.__context__) == (None, None)
+    cells.run("async def ends():\n    raise StopAsyncIteration(1)")
+    assert isinstance(cells.run("await ends()").exception, StopAsyncIteration)
+    assert isinstance(cells.run("raise StopAsyncIteration").exception, StopAsyncIteration)
+
+
+@pytest.fixture
+def own_hook(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cells may set ``sys.excepthook``."""
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+
+
+@pytest.mark.usefixtures("own_hook")
+def test_an_excepthook_of_the_users_is_called_instead(cells: Cells) -> None:
+    cells.run(
+        "import sys, threading\n"
+        "called = []\n"
+        "def hook(kind, error, traceback):\n"
+        "    called.append((kind, error, traceback.tb_frame.f_code.co_filename, threading.get_ident()))\n"
+        "sys.excepthook = hook"
+    )
+    ending = cells.run("1/0")
+    assert (ending.outcome, ending.events) == ("error", ())
+    error = ending.exception
+    assert cells.value("called") == [(ZeroDivisionError, error, "<cell 2>", cells.host.thread)]
+    assert cells.value("_exc") is error
+
+
+@pytest.mark.usefixtures("own_hook")
+def test_an_excepthook_that_fails_leaves_the_traceback(cells: Cells) -> None:
+    cells.run("import sys\nsys.excepthook = lambda *_: {}['nothing']")
+    failure, notice = cells.run("1/0").events
+    assert isinstance(failure, Failure)
+    assert failure.summary == "ZeroDivisionError: division by zero"
+    assert notice == Notice("sys.excepthook failed: KeyError: 'nothing'", "error")
+    cells.run("sys.excepthook = lambda *_: sys.exit(3)")
+    assert cells.run("1/0").events == (Leave(3),)
+
+
+def test_a_cell_knows_what_its_step_has_held_the_loop_so_far(cells: Cells) -> None:
+    ending = cells.run("import time; time.sleep(0.05)")
+    assert 0.05 <= ending.on_loop <= ending.elapsed
 
 
 def test_a_hidden_value_is_kept_too(cells: Cells) -> None:

@@ -5,16 +5,20 @@ import concurrent.futures
 import contextlib
 import contextvars
 import inspect
+import os
 import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
 from typing import Any, NamedTuple
 
+from aiorepl.interpret.excepthook import call_hook, has_hook
+from aiorepl.interpret.forked import leave_child
 from aiorepl.interpret.hints import Hints
 from aiorepl.interpret.host import Host
 from aiorepl.interpret.interrupt import Gate, steps
 from aiorepl.interpret.main_module import Leaver
+from aiorepl.interpret.program_namespace import ProgramNamespace
 from aiorepl.interpret.representation import Representation
 from aiorepl.interpret.source import Cell, compile_cell
 from aiorepl.introspect.failures import describe, place, users_traceback
@@ -56,6 +60,8 @@ class Execution:
         self.gate = Gate()
         self.started = time.perf_counter()
         self.interrupted = False
+        # A cell that forks ends in two processes.
+        self.process = os.getpid()
         # Resolved once, with an Ending, from the loop's thread or from the one that gives the cell up.
         self.done: concurrent.futures.Future[Ending] = concurrent.futures.Future()
         self.coroutine: Coroutine[Any, Any, Any] | None = None
@@ -89,7 +95,14 @@ class Execution:
     def give_up(self, reason: str) -> None:
         """End a cell whose loop will not run again, or was left behind."""
         notice = Notice(f"{reason}; the cell did not end", "error")
-        self.finish(Ending("interrupted", (notice,), self.elapsed, self.gate.total))
+        self.finish(Ending("interrupted", (notice,), self.elapsed, self.gate.held))
+
+
+class _Stopped(Exception):
+    """Carries StopIteration out of a coroutine, which would make a RuntimeError of it (PEP 479)."""
+
+    def __init__(self, error: StopIteration) -> None:
+        self.error = error
 
 
 class Interpreter:
@@ -106,6 +119,8 @@ class Interpreter:
         self.host: Host
         self.running: set[Execution] = set()
         self._flags = 0
+        # What ``_``, ``__`` and ``___`` were bound to here: with another value they are the user's.
+        self._kept: dict[str, object] = {}
 
     def compile(self, text: str, filename: str, *, remember: bool) -> Cell:
         """Compile a cell with the ``__future__`` imports of those before it.
@@ -127,7 +142,7 @@ class Interpreter:
 
         async def call() -> Ending:
             value = await function()
-            return Ending("ok", (), execution.elapsed, execution.gate.total, value)
+            return Ending("ok", (), execution.elapsed, execution.gate.held, value)
 
         return self._start(execution, call(), None)
 
@@ -195,16 +210,24 @@ class Interpreter:
         execution.coroutine = work
         try:
             ending = await steps(work, execution.gate)
+        except _Stopped as stopped:
+            ending = self._failed(execution, cell, stopped.error)
         except BaseException as error:
             ending = self._failed(execution, cell, error)
         execution.coroutine = None
+        # An app's loop goes on in a child of the app; nothing of ours does.
+        if execution.process != os.getpid() and execution.host.owned:
+            leave_child(ending.outcome, ending.events)
         execution.finish(ending)
 
     async def _evaluate(self, execution: Execution, cell: Cell, *, show: bool) -> Ending:
         value: object = None
         for code in (cell.body, cell.value):
             if code is not None:
-                value = eval(code, self.namespace)
+                try:
+                    value = eval(code, self.namespace)
+                except StopIteration as error:
+                    raise _Stopped(error) from None
                 if code.co_flags & inspect.CO_COROUTINE:
                     value = await value  # type: ignore[misc]
         if cell.value is None:
@@ -215,10 +238,10 @@ class Interpreter:
         elif show and value is not None:
             events += self._shown(execution.number, cell, value)
         events += self._blocked(execution, cell)
-        return Ending("ok", tuple(events), execution.elapsed, execution.gate.total, value)
+        return Ending("ok", tuple(events), execution.elapsed, execution.gate.held, value)
 
     def _shown(self, number: int, cell: Cell, value: object) -> list[Event]:
-        keep(self.namespace, number, value)
+        keep(self.namespace, number, value, self._kept)
         events: list[Event] = []
         if not cell.silent:
             if sys.displayhook is not sys.__displayhook__:
@@ -253,10 +276,24 @@ class Interpreter:
         else:
             # Who raises it again in a later cell is not to meet our frames in the middle of the traceback.
             remember(self.namespace, error.with_traceback(users_traceback(error)))
-            events = [self._described(execution, error)]
+            events = self._told(execution, error)
             if cell is not None and (hint := self.hints.for_failure(cell, error)):
                 events.append(hint)
-        return Ending(outcome, tuple(events), execution.elapsed, execution.gate.total, exception=error)
+        return Ending(outcome, tuple(events), execution.elapsed, execution.gate.held, exception=error)
+
+    def _told(self, execution: Execution, error: BaseException) -> list[Event]:
+        """Let ``sys.excepthook`` tell of an exception if it is the user's own, or make what tells of it."""
+        # That of an app is for the app's exceptions.
+        if not has_hook() or not execution.host.owned or isinstance(self.namespace, ProgramNamespace):
+            return [self._described(execution, error)]
+        try:
+            execution.gate.step(call_hook, error)
+        except SystemExit as leave:
+            return [leaving(leave.code)]
+        except BaseException as failed:
+            trouble = f"sys.excepthook failed: {self._described(execution, failed).summary}"
+            return [self._described(execution, error), Notice(trouble, "error")]
+        return []
 
     def _described(self, execution: Execution, error: BaseException) -> Failure:
         # The exception's own __str__ runs here, and may need an interrupt as much as the cell did.
@@ -267,13 +304,21 @@ class Interpreter:
             return Failure(f"{name} (interrupted while its message was made)\n", name)
 
 
-def keep(namespace: MutableMapping[str, object], number: int, value: object) -> None:
-    """Keep a value as ``_`` and ``_N``, and move the earlier ones to ``__`` and ``___``."""
-    for newer, older in (("__", "___"), ("_", "__")):
-        if newer in namespace:
-            namespace[older] = namespace[newer]
-    namespace["_"] = namespace[f"_{number}"] = value
+def keep(namespace: MutableMapping[str, object], number: int, value: object, kept: dict[str, object]) -> None:
+    """Keep a value as ``_`` and ``_N``, and move the earlier ones to ``__`` and ``___``.
+
+    Where one of the three is bound to another value than the one in ``kept``, which was kept here before, it is the
+    user's, and all three are left alone; as in IPython.
+    """
+    namespace[f"_{number}"] = value
     namespace.pop(f"_{number - _KEPT}", None)
+    found = {name: namespace[name] for name in ("_", "__", "___") if name in namespace}
+    if any(name not in kept or kept[name] is not known for name, known in found.items()):
+        return
+    for newer, older in (("_", "__"), ("__", "___")):
+        if newer in found:
+            namespace[older] = kept[older] = found[newer]
+    namespace["_"] = kept["_"] = value
 
 
 def remember(namespace: MutableMapping[str, object], error: BaseException) -> None:

@@ -6,6 +6,7 @@ has ended first. (On an idle loop it would end ``run_forever``; inside the loop'
 """
 
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -120,6 +121,11 @@ class Gate:
         entered = self._entered
         return time.perf_counter() - entered if entered else 0.0
 
+    @property
+    def held(self) -> float:
+        """Seconds for which the cell has held the thread in all, the step that executes now included."""
+        return self.total + self.current
+
     def interrupt(self, raiser: Callable[[int], None]) -> bool:
         """Raise KeyboardInterrupt in the cell if it is executing; tell whether it was.
 
@@ -179,7 +185,12 @@ class Gate:
 
 @types.coroutine
 def steps(coroutine: Coroutine[Any, Any, T], gate: Gate) -> Generator[Any, Any, T]:
-    """Await a coroutine so that each of its steps passes through the gate."""
+    """Await a coroutine so that each of its steps passes through the gate.
+
+    In a child that it has forked an await raises RuntimeError: what wakes the loop up is shared with the parent, from
+    which the child would take it, and since Python 3.14 a task there cannot be parked.
+    """
+    process = os.getpid()
     advance: Callable[..., Any] = coroutine.send
     argument: object = None
     while True:
@@ -193,6 +204,9 @@ def steps(coroutine: Coroutine[Any, Any, T], gate: Gate) -> Generator[Any, Any, 
                 raise
             # It was raised around the step, not in it: the coroutine has yet to see it.
             advance, argument = coroutine.throw, interrupt
+            continue
+        if os.getpid() != process:
+            advance, argument = coroutine.throw, RuntimeError("a forked child cannot await: the loop is its parent's")
             continue
         try:
             argument = yield awaited
