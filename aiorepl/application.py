@@ -74,7 +74,9 @@ class Application:
         """Prepare what the arguments ask for."""
         self._options = options
         self._settings = settings
-        self._has_program = bool(options.code or options.module or options.file)
+        # As with Python, a file named - is the standard input.
+        self._has_file = bool(options.file) and options.file[0] != "-"
+        self._has_program = bool(options.code or options.module or self._has_file)
         self._converses = options.interactive or not self._has_program
         self._prompts = self._converses and _is_terminal(sys.stdin)
         self._has_screen = self._prompts and _is_terminal(sys.stdout) and os.environ.get("TERM") not in (None, "dumb")
@@ -127,15 +129,15 @@ class Application:
 
     def _read_program(self) -> Program | None:
         options = self._options
-        if not (options.module or options.file):
+        if not (options.module or self._has_file):
             import_from_here()
         if options.code:
             return Program(options.code[0], "", ["-c", *options.code[1:]], show=True)
         if options.module:
             return read_module(options.module[0], options.module[1:])
-        if options.file:
+        if self._has_file:
             return read_file(options.file[0], options.file[1:])
-        sys.argv = [""]
+        sys.argv = list(options.file) or [""]
         return None
 
     def _represent(self) -> Represent:

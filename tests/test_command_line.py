@@ -94,6 +94,36 @@ def test_a_file_finds_what_is_beside_it_and_not_what_is_here(home: Home) -> None
     assert run("sub/program.py", home=home) == Ended(0, "beside\nNone\n", "")
 
 
+RUNS_A_LOOP = """\
+async def main():
+    pass
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "instead"),
+    [(("my file.py",), "'my file.py'"), (("-m", "module"), "-m module"), (("-m", "package"), "-m package")],
+)
+def test_a_file_that_runs_a_loop_of_its_own_is_told_how(home: Home, arguments: tuple[str, ...], instead: str) -> None:
+    (home.path / "package").mkdir()
+    for name in ("my file.py", "module.py", "package/__main__.py"):
+        (home.path / name).write_text("import asyncio\n" + RUNS_A_LOOP)
+    ended = run(*arguments, home=home)
+    assert (ended.status, ended.out) == (1, "")
+    assert ended.err.endswith(
+        "RuntimeError: asyncio.run() cannot be called from a running event loop\n"
+        f"hint: a loop is running here already: run it with python -m aiorepl run {instead}, "
+        "or write await main() in line 4\n"
+    )
+
+
+def test_a_call_in_a_function_is_not_told_to_await(home: Home) -> None:
+    (home.path / "program.py").write_text(RUNS_A_LOOP.replace("asyncio.run(main())", "(lambda: asyncio.run(main()))()"))
+    ended = run("program.py", home=home)
+    assert ended.err.endswith("\nhint: a loop is running here already: run it with python -m aiorepl run program.py\n")
+
+
 def test_a_file_that_fails_is_named_with_its_lines(home: Home) -> None:
     (home.path / "program.py").write_text("import asyncio\n\n%who\nx = 1\nawait asyncio.sleep(0)\n1/0\n")
     ended = run("program.py", home=home)
@@ -199,6 +229,26 @@ def test_a_program_that_leaves_leaves(home: Home) -> None:
 
 def test_cells_come_from_a_pipe(home: Home) -> None:
     assert run(home=home, stdin="x = 20\nawait asyncio.sleep(0, x + 1)\n_\n") == Ended(0, "21\n21\n", BANNER)
+
+
+def test_a_file_named_by_a_dash_is_the_standard_input(home: Home) -> None:
+    ended = run("-q", "-", "a", "b", home=home, stdin="import sys; sys.argv, sys.path[0]\n")
+    assert ended == Ended(0, "(['-', 'a', 'b'], '')\n", "")
+
+
+def test_what_is_not_text_is_one_line(home: Home) -> None:
+    ended = subprocess.run(
+        command("-q"),
+        input=b"\xff\xfe\nif True:\n    'x\xe9'\n\n2 + 2\n",
+        capture_output=True,
+        cwd=home.path,
+        env=home.environment,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stdout) == (0, b"4\n")
+    assert ended.stderr.decode() == (
+        "<cell 1>, line 1: this is not text: byte 0xff\n<cell 2>, line 2: this is not text: byte 0xe9\n"
+    )
 
 
 def test_there_is_no_banner_where_it_is_not_wanted(home: Home) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from cells import Cells, running_cells
+from loop_factories import EACH_LOOP, LoopFactory
 
 FETCH = "async def fetch(x=1):\n    await asyncio.sleep(0)\n    return x"
 
@@ -61,6 +62,30 @@ def test_running_a_loop_elsewhere_than_in_the_cell_is_told_without(cells: Cells)
     assert cells.hints("main()") == [
         "a loop is running here already: await the coroutine instead of running a loop",
     ]
+
+
+def test_a_mistake_that_is_no_run_of_a_loop_uses_up_no_hint(cells: Cells) -> None:
+    cells.run(NO_COROUTINE)
+    assert cells.hints("asyncio.get_running_loop().close()") == []
+    cells.run("def main():\n    return asyncio.run(fetch())")
+    assert len(cells.hints("main()")) == 1
+    assert cells.hints("asyncio.run(fetch(5))") == ["a loop is running here already, so type: await fetch(5)"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import signal; signal.signal(signal.SIGUSR1, print)",
+        "import signal; asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, print)",
+    ],
+)
+@EACH_LOOP
+def test_a_signal_handler_outside_of_the_main_thread_is_told(
+    monkeypatch: pytest.MonkeyPatch, factory: LoopFactory, text: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+    with running_cells(factory) as cells:
+        assert cells.hints(text) == ["signal handlers need the main thread: start aiorepl with --main-loop"]
 
 
 def test_any_other_runtime_error_is_not_told(cells: Cells) -> None:

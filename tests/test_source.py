@@ -7,6 +7,7 @@ import asyncio
 import gc
 import inspect
 import linecache
+import traceback
 import warnings
 from pathlib import Path
 
@@ -307,6 +308,24 @@ def test_an_awaiting_statement_is_a_coroutine(text: str) -> None:
 def test_what_cannot_stand_at_the_top_level_is_an_error(text: str) -> None:
     with pytest.raises((SyntaxError, ValueError)):
         compile_cell(text, "<cell>")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("x = 1\nreturn 5", "line 2\n    return 5\n    ^^^^^^^^\nSyntaxError: 'return' outside function\n"),
+        ("'ééé'; yield 3", "line 1\n    'ééé'; yield 3\n           ^^^^^^^\nSyntaxError: 'yield' outside function\n"),
+        ("1; return (2,\n3)", "line 1\n    1; return (2,\n       ^^^^^^^^^^\nSyntaxError: 'return' outside function\n"),
+        (
+            "nonlocal z",
+            "line 1\n    nonlocal z\n    ^^^^^^^^^^\nSyntaxError: nonlocal declaration not allowed at module level\n",
+        ),
+    ],
+)
+def test_what_the_compiler_refuses_is_shown_with_its_line(text: str, shown: str) -> None:
+    with pytest.raises(SyntaxError) as caught:
+        compile_cell(text, "<cell 1>")
+    assert "".join(traceback.format_exception_only(caught.value)) == f'  File "<cell 1>", {shown}'
 
 
 def test_future_imports_hold_for_later_cells() -> None:

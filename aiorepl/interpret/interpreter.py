@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from aiorepl.interpret.excepthook import call_hook, has_hook
 from aiorepl.interpret.forked import leave_child
-from aiorepl.interpret.hints import Hints
+from aiorepl.interpret.hints import Hints, close_refused
 from aiorepl.interpret.host import Host
 from aiorepl.interpret.interrupt import Gate, steps
 from aiorepl.interpret.main_module import Leaver
@@ -277,8 +277,10 @@ class Interpreter:
             # Who raises it again in a later cell is not to meet our frames in the middle of the traceback.
             remember(self.namespace, error.with_traceback(users_traceback(error)))
             events = self._told(execution, error)
-            if cell is not None and (hint := self.hints.for_failure(cell, error)):
-                events.append(hint)
+            if cell is not None:
+                hint = self.hints.for_failure(cell, error, owned=execution.host.owned)
+                events += [hint] if hint else []
+                close_refused(cell, error)
         return Ending(outcome, tuple(events), execution.elapsed, execution.gate.held, exception=error)
 
     def _told(self, execution: Execution, error: BaseException) -> list[Event]:

@@ -183,12 +183,16 @@ def compile_cell(text: str, filename: str, *, flags: int = 0, remember: bool = T
     statements = tree.body[:-1] if isinstance(last, ast.Expr) else tree.body
     body = value = None
     run = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    if statements:
-        module = ast.Module(statements, tree.type_ignores)
-        body = compile(module, filename, "exec", run | flags, dont_inherit=True)
-        flags |= body.co_flags & _FUTURES
-    if isinstance(last, ast.Expr):
-        value = compile(ast.Expression(last.value), filename, "eval", run | flags, dont_inherit=True)
+    try:
+        if statements:
+            module = ast.Module(statements, tree.type_ignores)
+            body = compile(module, filename, "exec", run | flags, dont_inherit=True)
+            flags |= body.co_flags & _FUTURES
+        if isinstance(last, ast.Expr):
+            value = compile(ast.Expression(last.value), filename, "eval", run | flags, dont_inherit=True)
+    except SyntaxError as error:
+        _quote_line(error, text)
+        raise
     silent = last is not None and _ends_with_semicolon(text, last)
     return Cell(text, filename, tree, body, value, silent), flags
 
@@ -218,6 +222,28 @@ def _syntax_tree(text: str, filename: str, flags: int = 0) -> ast.Module:
         tree = compile(text, filename, "exec", _PARSE | flags, dont_inherit=True)
     assert isinstance(tree, ast.Module)
     return tree
+
+
+def _quote_line(error: SyntaxError, text: str) -> None:
+    """Give an error the line that it is in, which the compiler has not seen where it was given a tree."""
+    lines = _lines(text)
+    if error.text is not None or error.lineno is None or not 0 < error.lineno <= len(lines):
+        return
+    line = error.text = lines[error.lineno - 1]
+    if error.offset is None or error.end_offset is None:
+        return
+    # It counts bytes, from 1.
+    error.offset = _characters(line, error.offset - 1) + 1
+    if error.end_lineno == error.lineno:
+        error.end_offset = _characters(line, error.end_offset - 1) + 1
+    else:
+        # Only the first line is shown, and before Python 3.13 nothing of it is marked otherwise.
+        error.end_lineno, error.end_offset = error.lineno, len(line.rstrip()) + 1
+
+
+def _characters(line: str, count: int) -> int:
+    """How many characters of a line so many bytes of it are."""
+    return len(line.encode()[:count].decode(errors="replace"))
 
 
 def _without_ampersand(text: str) -> str | None:

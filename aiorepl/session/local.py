@@ -425,7 +425,7 @@ class LocalSession:
         except (SyntaxError, ValueError, OverflowError, MemoryError, RecursionError) as error:
             self._outcome = "error"
             self._compile_error = error
-            self._emit(describe(error))
+            self._emit(_not_text(error, name) if isinstance(error, UnicodeEncodeError) else describe(error))
             return None
 
     async def _execute(self, source: str, filename: str, start: Callable[[int, Cell], Execution]) -> Evaluation:
@@ -636,6 +636,15 @@ def _evaluation(ending: Ending | None) -> Evaluation:
     if ending is None:
         return Evaluation(detached=True)
     return Evaluation(ending.value, ending.exception, ending.elapsed, ending.on_loop)
+
+
+def _not_text(error: UnicodeEncodeError, filename: str) -> Notice:
+    """Say where a source has bytes that are no text, which stand in it as lone surrogates."""
+    line = error.object.count("\n", 0, error.start) + 1
+    found = ord(error.object[error.start])
+    # As the error handler "surrogateescape" writes a byte.
+    what = f"byte 0x{found - 0xDC00:02x}" if 0xDC80 <= found <= 0xDCFF else f"surrogate \\u{found:04x}"
+    return Notice(f"{filename}, line {line}: this is not text: {what}", "error")
 
 
 def _first_line(text: str) -> str:
