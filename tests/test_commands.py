@@ -131,7 +131,7 @@ def test_who_shows_builtin_values_and_runs_no_repr() -> None:
     assert lines[3].drawn == (
         "name  type  value\n"
         "Loud  type  Loud\n"
-        "loud  Loud\n"
+        "loud  Loud  <Loud>\n"
         "many  list  [<Loud>, {1: <Loud>}]\n"
         f"text  str   '{'x' * 58}…\n"
     )
@@ -189,10 +189,17 @@ def test_time_tells_what_the_cell_itself_held() -> None:
     assert timing.cpu < timing.wall
 
 
-def test_time_of_what_fails_is_only_the_failure() -> None:
-    (typed,) = type_lines("%time 1 / 0")
-    assert typed.answer is None
-    assert typed.failure.endswith("ZeroDivisionError: division by zero\n")
+def test_time_of_what_fails_is_told_after_the_failure() -> None:
+    fails, wrong, after = type_lines("%time import time; time.sleep(0.05); 1 / 0", "%time 1 +", "%time 1")
+    assert fails.failure.endswith("ZeroDivisionError: division by zero\n")
+    assert fails.outcome == "error"
+    timing = fails.answer
+    assert isinstance(timing, Timing)
+    assert timing.on_loop is not None
+    assert 0.05 <= timing.on_loop <= timing.wall
+    # What cannot be compiled has not run.
+    assert (wrong.answer, wrong.failure.splitlines()[-1]) == (None, "SyntaxError: invalid syntax")
+    assert isinstance(after.answer, Timing)
 
 
 @pytest.mark.parametrize("code", ["await asyncio.sleep(0.3)", "import time; time.sleep(0.3)"])

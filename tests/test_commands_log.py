@@ -15,6 +15,7 @@ from sessions import Conversation, converse, texts
 from aiorepl.commands.debug_values import LoggerList, LoggerRow
 from aiorepl.commands.log_feed import LogFeed
 from aiorepl.commands.registry import COMMANDS
+from aiorepl.interpret.jedi_completion import JediTier
 from aiorepl.model import Answer, Logged, Notice
 from aiorepl.render.colored import draw as draw_in_color
 from aiorepl.render.plain import draw
@@ -226,6 +227,19 @@ def test_what_is_set_is_listed() -> None:
     finally:
         APP.setLevel(logging.NOTSET)
         APP.propagate = True
+
+
+def test_a_logger_that_only_the_completions_have_quieted_is_not_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    parser = logging.getLogger("parso")
+    monkeypatch.setattr(parser, "level", logging.NOTSET)
+    tier = JediTier({"name": "text"}, deadline=60)
+    (found,) = asyncio.run(tier.complete("name.isidenti", len("name.isidenti")))
+    tier.close()
+    assert found.text == "isidentifier"
+    assert parser.level == logging.INFO
+    assert "parso" not in type_lines("%log")[0].drawn
+    parser.setLevel(logging.DEBUG)
+    assert "parso" in type_lines("%log")[0].drawn
 
 
 def test_wrong_words_say_what_to_type() -> None:

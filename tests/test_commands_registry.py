@@ -98,6 +98,10 @@ def test_a_line_becomes_arguments(registry: Registry, line: str, expected: objec
         ("%do 1", "%do: CODE is missing: code"),
         ("%do x y", "%do: N takes a whole number, not 'x'"),
         ("%unannotated a b --c", "%unannotated: no option --c: it takes none"),
+        ("%unannotated -c", "%unannotated: no option -c: it takes none"),
+        ("%tasks -n 3", "%tasks: no option -n; did you mean --max?"),
+        ("%tasks -a", "%tasks: no option -a; did you mean --all?"),
+        ("%tasks -x", "%tasks: no option -x; there are --max, --by, --all"),
     ],
 )
 def test_a_wrong_line_says_what_is_expected(registry: Registry, line: str, message: str) -> None:

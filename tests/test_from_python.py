@@ -2,6 +2,7 @@
 
 import json
 
+from cells import without_carets
 from command_session import type_lines
 
 from aiorepl.model import Output
@@ -32,6 +33,33 @@ def test_an_error_is_a_command_error_and_says_what_to_do() -> None:
     wrong, missing = type_lines("repl.task('nobody')", "repl.jobs")
     assert "CommandError: no task 'nobody'" in wrong.failure
     assert "AttributeError: repl has no jobs; it has " in missing.failure
+
+
+def test_an_error_has_the_users_frames_only() -> None:
+    nobody, unknown, _, within = type_lines(
+        "repl.why('nobody')", "repl.tasks('*', sorted=1)", "def ask():\n    repl.task('nobody')", "ask()"
+    )
+    assert without_carets(nobody.failure) == (
+        "Traceback (most recent call last):\n"
+        '  File "<cell 1>", line 1, in <module>\n'
+        "    repl.why('nobody')\n"
+        "aiorepl.errors.CommandError: no task 'nobody'; %tasks lists them\n"
+    )
+    assert without_carets(unknown.failure) == (
+        "Traceback (most recent call last):\n"
+        '  File "<cell 2>", line 1, in <module>\n'
+        "    repl.tasks('*', sorted=1)\n"
+        "aiorepl.errors.CommandError: repl.tasks: got an unexpected keyword argument 'sorted'; "
+        "help(repl.tasks) says what it takes\n"
+    )
+    assert without_carets(within.failure) == (
+        "Traceback (most recent call last):\n"
+        '  File "<cell 4>", line 1, in <module>\n'
+        "    ask()\n"
+        '  File "<cell 3>", line 2, in ask\n'
+        "    repl.task('nobody')\n"
+        "aiorepl.errors.CommandError: no task 'nobody'; %tasks lists them\n"
+    )
 
 
 def test_a_command_knows_what_it_takes() -> None:

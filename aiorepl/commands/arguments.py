@@ -268,6 +268,8 @@ def _take_options(parameters: tuple[Parameter, ...], words: list[str]) -> tuple[
         if word == "--":
             positional.extend(remaining)
         elif not word.startswith("--"):
+            if re.fullmatch(r"-[A-Za-z]+", word):
+                raise CommandError(f"no option {word}{_instead(word, options)}")
             positional.append(word)
         elif name not in options:
             raise CommandError(f"no option {name}{_instead(name, options)}")
@@ -284,8 +286,17 @@ def _take_options(parameters: tuple[Parameter, ...], words: list[str]) -> tuple[
 def _instead(name: str, options: Mapping[str, Parameter]) -> str:
     if not options:
         return ": it takes none"
-    close = difflib.get_close_matches(name, options, n=1) or list(options)
+    if name.startswith("--"):
+        close = difflib.get_close_matches(name, options, n=1) or list(options)
+    else:
+        close = _by_letters(name[1:], options) or list(options)
     return f"; did you mean {close[0]}?" if len(close) == 1 else f"; there are {', '.join(close)}"
+
+
+def _by_letters(letters: str, options: Mapping[str, Parameter]) -> list[str]:
+    """The options that begin with these letters, or the one whose value is called so: -n for --max N."""
+    named = [option for option in options if option[2:].startswith(letters)]
+    return named or [option for option, part in options.items() if part.kind.placeholder.lower() == letters.lower()]
 
 
 def _bind_words(parameters: list[Parameter], words: list[str]) -> list[object]:

@@ -60,7 +60,14 @@ def _commands() -> "dict[str, Command]":
 
 
 def _function(command: "Command", context: "_InCell") -> Callable[..., Any]:
+    signature = inspect.signature(command.function)
+    signature = signature.replace(parameters=list(signature.parameters.values())[1:])
+
     def call(*arguments: object, **options: object) -> Any:
+        try:
+            signature.bind(*arguments, **options)
+        except TypeError as error:
+            raise CommandError(f"repl.{command.name}: {error}; help(repl.{command.name}) says what it takes") from None
         found = command.function(context, *map(_named, arguments, _takes_numbers(command)), **options)
         if command.waits:
             return found
@@ -69,8 +76,7 @@ def _function(command: "Command", context: "_InCell") -> Callable[..., Any]:
     call.__name__ = command.name
     call.__qualname__ = f"repl.{command.name}"
     call.__doc__ = command.function.__doc__
-    signature = inspect.signature(command.function)
-    call.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])  # type: ignore[attr-defined]
+    call.__signature__ = signature  # type: ignore[attr-defined]
     return call
 
 

@@ -1,6 +1,7 @@
 """``%log``: the levels of loggers, and their records above the prompt."""
 
 import logging
+import sys
 from typing import NewType
 
 from aiorepl.commands.arguments import Choice, Kind, Query, add_kind
@@ -95,9 +96,19 @@ _MOST = 50
 
 def _listed(feed: LogFeed) -> LoggerList:
     loggers = [logging.root, *(logging.getLogger(name) for name in sorted(_known()))]
-    shown = [found for found in loggers if found.level or found.handlers or found.name in ("root", "asyncio")]
+    shown = [
+        found
+        for found in loggers
+        if ((found.level or found.handlers) and not _is_our_helpers(found)) or found.name in ("root", "asyncio")
+    ]
     rows = tuple(_row(logger, feed) for logger in shown[:_MOST])
     return LoggerList(rows, len(shown) - len(rows))
+
+
+def _is_our_helpers(logger: logging.Logger) -> bool:
+    """Tell whether a logger has its level from the completions only, for which jedi's parser is kept quiet."""
+    completions = sys.modules.get("aiorepl.interpret.jedi_completion")
+    return completions is not None and completions.has_quieted(logger)
 
 
 def _row(logger: logging.Logger, feed: LogFeed) -> LoggerRow:

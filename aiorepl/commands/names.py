@@ -41,7 +41,7 @@ def who(context: Context, pattern: str = "") -> NameList:
     """
     wanted = pattern or "[!_]*"
     names = [
-        NameInfo(name, type_name(value), summarize(value))
+        NameInfo(name, type_name(value), summarize(value) or f"<{type_name(value)}>")
         for name, value in own_names(context)
         if fnmatchcase(name, wanted) and (pattern.startswith("_") or not name.startswith("_"))
     ]

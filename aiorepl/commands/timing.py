@@ -23,7 +23,8 @@ async def time(context: Context, code: Code) -> Timing | None:
     """
     cpu = clock.process_time()
     evaluation = await context.execute(code)
-    if evaluation.exception is not None or evaluation.detached:
+    # What cannot be compiled has not run.
+    if evaluation.detached or evaluation.on_loop is None:
         return None
     return Timing(evaluation.elapsed, clock.process_time() - cpu, evaluation.on_loop)
 

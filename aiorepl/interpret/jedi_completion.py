@@ -77,13 +77,24 @@ def _clear_caches() -> None:
     cache.clear_time_caches(delete_all=True)
 
 
+# The loggers that have their level from us.
+_quieted: set[str] = set()
+_QUIET = logging.INFO
+
+
+def has_quieted(logger: logging.Logger) -> bool:
+    """Tell whether nobody but us has given this logger its level, or anything else."""
+    return logger.name in _quieted and logger.level == _QUIET and not logger.handlers
+
+
 def _interpreter(text: str, namespace: Mapping[str, object]) -> "jedi.Interpreter":
     import jedi
 
     jedi.settings.allow_unsafe_interpreter_executions = False  # or it runs properties
     parso_log = logging.getLogger("parso")
     if parso_log.level == logging.NOTSET:  # it logs each thing that it reads, also to a user's root logger
-        parso_log.setLevel(logging.INFO)
+        parso_log.setLevel(_QUIET)
+        _quieted.add(parso_log.name)
     # Its cost grows with the namespace: 476 ms for 20,000 names.
     return jedi.Interpreter(text.replace("\r", " "), [_inert_part(text, namespace)])
 

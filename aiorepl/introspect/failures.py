@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Iterator
 from types import TracebackType
 
+from aiorepl.errors import CommandError
 from aiorepl.model import Failure
 
 __all__ = ["describe", "in_library", "own_frame", "place", "users_traceback"]
@@ -46,11 +47,24 @@ def describe(error: BaseException) -> Failure:
 
 
 def users_traceback(error: BaseException) -> TracebackType | None:
-    """The traceback of an exception from the user's first frame on."""
+    """The traceback of an exception from the user's first frame on; of a CommandError, as far as their last one."""
     here = error.__traceback__
     while here is not None and own_frame(here.tb_frame.f_code.co_filename):
         here = here.tb_next
-    return here
+    return _without_own_end(here) if isinstance(error, CommandError) else here
+
+
+def _without_own_end(traceback: TracebackType | None) -> TracebackType | None:
+    """A copy without the frames of ours that it ends with: whose fault it is stands above them."""
+    parts: list[TracebackType] = []
+    while traceback is not None:
+        parts.append(traceback)
+        traceback = traceback.tb_next
+    while parts and own_frame(parts[-1].tb_frame.f_code.co_filename):
+        parts.pop()
+    for part in reversed(parts):
+        traceback = TracebackType(traceback, part.tb_frame, part.tb_lasti, part.tb_lineno)
+    return traceback
 
 
 def place(error: BaseException) -> str:
