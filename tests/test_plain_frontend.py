@@ -4,6 +4,7 @@ import ast
 import asyncio
 import io
 import os
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -117,6 +118,16 @@ def test_announcements_are_printed() -> None:
 def test_prompts_are_shown_where_a_person_types() -> None:
     pipe = converse("(1,\n\n2)\ny\n", prompts=(">>> ", "... "))
     assert pipe.out.getvalue() == ">>> ... ... >>> >>> "
+
+
+def test_prompts_of_pythons_own_are_shown_if_somebody_has_set_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "ps1", "in: ", raising=False)
+    monkeypatch.setattr(sys, "ps2", "more: ", raising=False)
+    assert converse("(1,\n2)\n", prompts=(">>> ", "... ")).out.getvalue() == "in: more: in: "
+    assert converse("x\n").out.getvalue() == ""
+    # Whose __str__ would run on the frontend's thread.
+    monkeypatch.setattr(sys, "ps1", 5)
+    assert converse("x\n", prompts=(">>> ", "... ")).out.getvalue() == ">>> >>> "
 
 
 def test_no_prompt_is_shown_on_a_pipe() -> None:

@@ -205,6 +205,27 @@ def test_prompt_can_be_changed(tmp_path: Path) -> None:
         person.wait(lambda: person.before_cursor == "...     ", "the second line")
 
 
+def test_pythons_own_prompts_and_excepthook_are_honoured(tmp_path: Path) -> None:
+    with starts(tmp_path, "-q") as person:
+        person.runs("import os, sys; sys.excepthook = lambda kind, *_: print('hooked', kind.__name__)")
+        assert person.runs("1 / 0") == ["hooked ZeroDivisionError"]
+        person.enters("sys.ps1, sys.ps2 = '\\x1b[31min:\\x1b[0m ', 'more: '")
+        person.wait(lambda: person.before_cursor == "in: ", "the prompt")
+        person.send("if True:" + ENTER)
+        person.wait(lambda: person.before_cursor == "more:     ", "the second line")
+        assert person.screen.buffer[person.row - 1][0].fg == "red"
+        person.send("del sys.ps1" + ENTER + ENTER)
+        person.waits_for_prompt()
+
+
+def test_a_forked_child_leaves_the_terminal_alone(tmp_path: Path) -> None:
+    # Python warns of a fork beside threads since 3.12.
+    with starts(tmp_path, "-q", PYTHONWARNINGS="ignore") as person:
+        person.runs("import os, sys; pid = os.fork(); pid and os.waitpid(pid, 0)[1]")
+        assert person.runs("pid > 0") == ["True"]
+        assert person.runs("child = os.fork() or sys.exit(3)\nos.waitstatus_to_exitcode(os.wait()[1])") == ["3"]
+
+
 @pytest.mark.parametrize("where", ["PYTHONSTARTUP", "startup.py"])
 @pytest.mark.parametrize(
     ("source", "shown"),

@@ -15,7 +15,7 @@ from prompt_toolkit.application import Application, run_in_terminal
 from prompt_toolkit.document import Document
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.filters import Condition
-from prompt_toolkit.formatted_text import ANSI, StyleAndTextTuples
+from prompt_toolkit.formatted_text import ANSI, StyleAndTextTuples, to_formatted_text, to_plain_text
 from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
 from prompt_toolkit.key_binding.key_processor import KeyPress
@@ -39,6 +39,7 @@ from aiorepl.terminal.guest_shell import GuestShells
 from aiorepl.terminal.history import HistoryFile, SuggestFromHistory
 from aiorepl.terminal.keyboard import GuestKeyboard
 from aiorepl.terminal.lexer import SourceLexer
+from aiorepl.terminal.prompts import own_prompt
 from aiorepl.terminal.screen import Screen
 from aiorepl.terminal.theme import style
 from aiorepl.terminal.toolbar import toolbar, waiting
@@ -129,6 +130,8 @@ class TerminalFrontend:
             self._shells = GuestShells(screen, input, self._terminal, session.detach)
         self._tasks: set[asyncio.Future[None]] = set()
         self.left: Leave | None = None
+        # In someone's program ``sys.ps1`` is the program's.
+        self._guest = isinstance(input, GuestKeyboard)
         self._style = self._make_style()
         self._prompt = self._make_prompt()
         settings.listen(self._setting_changed)
@@ -407,7 +410,7 @@ class TerminalFrontend:
     def _show_foretaste(self) -> None:
         """Show the prompt at once: to draw it with all that belongs to it takes several times as long."""
         if self._app is self._prompt.app:
-            first = self._settings.text("prompt").partition("\n")[0]
+            first = to_plain_text(self._before_first_line()).partition("\n")[0]
             self._output.write_raw(self._drawing.paint(first, "prompt"))
             self._output.flush()
             # Sent with what the renderer draws over it, from the start of the line.
@@ -491,14 +494,14 @@ class TerminalFrontend:
             run_in_terminal(self._stop)
 
         prompt: PromptSession[str] = PromptSession(
-            lambda: [("class:prompt", settings.text("prompt"))],
+            self._before_first_line,
             multiline=True,
             lexer=SourceLexer(),
             history=self._history,
             auto_suggest=SuggestFromHistory() if settings.flag("suggest") else None,
             completer=SessionCompleter(self._session.complete),
             complete_while_typing=Condition(lambda: settings.flag("complete")),
-            prompt_continuation=_continuation,
+            prompt_continuation=self._before_next_line,
             style=DynamicStyle(lambda: self._style),
             include_default_pygments_style=False,
             color_depth=self._depth,
@@ -522,6 +525,19 @@ class TerminalFrontend:
         # Above the toolbar, which is the last.
         root.children.insert(-1, self._signature.container())
         return prompt
+
+    def _before_first_line(self) -> StyleAndTextTuples:
+        own = None if self._guest else own_prompt("ps1")
+        if own is not None:
+            return to_formatted_text(ANSI(own), style="class:prompt")
+        return [("class:prompt", self._settings.text("prompt"))]
+
+    def _before_next_line(self, width: int, _line: int, wrapped: int) -> StyleAndTextTuples:
+        """What stands before a further line; before the rest of one that was too wide, nothing does."""
+        own = None if self._guest else own_prompt("ps2")
+        if own is not None and not wrapped:
+            return to_formatted_text(ANSI(own), style="class:continuation")
+        return [("class:continuation", ("" if wrapped else "... ").rjust(width)[:width])]
 
     def _make_style(self) -> Style:
         return style(self._drawing.theme, colors=bool(self._drawing.colors))
@@ -577,11 +593,6 @@ def _editing_mode(name: str) -> EditingMode:
 
 def _colors(depth: ColorDepth) -> int:
     return {ColorDepth.DEPTH_1_BIT: 0, ColorDepth.DEPTH_4_BIT: 16, ColorDepth.DEPTH_8_BIT: 256}.get(depth, 1 << 24)
-
-
-def _continuation(width: int, _line: int, wrapped: int) -> StyleAndTextTuples:
-    """What stands before a further line; before the rest of one that was too wide, nothing does."""
-    return [("class:continuation", ("" if wrapped else "... ").rjust(width)[:width])]
 
 
 @contextlib.contextmanager

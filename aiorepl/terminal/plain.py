@@ -32,6 +32,7 @@ from aiorepl.model import (
 )
 from aiorepl.session.protocol import Session
 from aiorepl.terminal.lines import ByteLines, TextLines
+from aiorepl.terminal.prompts import own_prompt
 
 __all__ = ["PlainFrontend", "columns"]
 
@@ -219,7 +220,8 @@ class PlainFrontend:
 
     def _prompt(self, *, begun: bool) -> None:
         if self._prompts:
-            self._write(self._out, self._prompts[begun])
+            own = own_prompt("ps2" if begun else "ps1")
+            self._write(self._out, self._prompts[begun] if own is None else own)
 
     def _failed(self, failure: Failure) -> None:
         if failure.summary.startswith("BrokenPipeError") and is_broken(self._out):
