@@ -7,6 +7,7 @@ from types import FrameType, ModuleType
 
 import pytest
 
+from aiorepl.interpret.interpreter import keep
 from aiorepl.interpret.program_namespace import FrameLocals, ProgramNamespace
 
 
@@ -144,3 +145,9 @@ def test_the_body_of_a_class_takes_new_names() -> None:
         assert len(frame) >= 3
 
     assert Body.added == 1  # type: ignore[attr-defined]
+
+
+def test_a_result_leaves_a_programs_underscore_alone() -> None:
+    namespace = ProgramNamespace({"_": "the program's"})
+    keep(namespace, 1, "a result", {})
+    assert (namespace["_"], namespace["_1"], "__" in namespace) == ("the program's", "a result", False)

@@ -337,7 +337,7 @@ def test_several_sessions_at_once_each_with_what_is_its_own(home: Home) -> None:
 
         async def script() -> None:
             async with visiting(found) as one, visiting(found) as two:
-                await one.type("_ = request.set('one')")
+                await one.type("request.set('one');")
                 assert [value(await guest.type("request.get()")) for guest in (one, two)] == ["'one'", "'none'"]
                 await one.type("1 + 1")
                 await two.type("'two'")
