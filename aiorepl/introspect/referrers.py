@@ -9,7 +9,6 @@ each million of them and for each step, during which nothing else of the process
 import asyncio
 import gc
 import itertools
-import operator
 import sys
 import weakref
 from collections import Counter, deque
@@ -37,7 +36,7 @@ Task = asyncio.Task[Any]
 MOST = 20
 MOST_OBJECTS = 200
 _STEPS = 8
-# So many are looked for in one piece, as each makes that longer; and so many parts of what waits are looked through.
+# So many are looked for in one piece, as each makes that longer; and so many of those that refer to them are looked at.
 _AT_ONCE = 8
 _PARTS = 64
 _SUSPENDED = (CoroutineType, GeneratorType, AsyncGeneratorType)
@@ -143,57 +142,49 @@ class Search:
         """``waiting`` are the identities of what waits, which need not be looked at."""
         self._waiting = waiting
         self._gauge = _Gauge()
-        # By identity; the gauge is the first. Beside the parts these are the only references where the loop may go on.
+        # By identity; the gauge is the first. Beside what was found these are the only references where the loop may go
+        # on.
         self._seen: dict[int, object] = {id(item): item for item in (self._gauge, *wanted)}
-        # Parts of what waits that refer to something that was looked for last; and how often they refer to what.
-        self._parts: list[object] = []
+        # What refers to something that was looked for last, as far as it has not been looked at.
+        self._found: list[object] = []
+        # How often parts of what waits refer to what.
         self._visible: Counter[int] = Counter()
 
     def in_pieces(self) -> Generator[None, None, bool]:
         """Tell whether whatever can reach what is wanted is part of the waiting; all on the loop's own thread."""
         numbers = list(self._seen)[1:]
         for _ in range(_STEPS):
-            following: list[int] = []
+            known = len(self._seen)
             for start in range(0, len(numbers), _AT_ONCE):
                 piece = numbers[start : start + _AT_ONCE]
-                found = self._look_for(piece)
+                self._look_for(piece)
                 yield
-                if found is None:
-                    return False
-                following += found
-                while self._parts:
-                    self._count_parts(piece)
+                while self._found:
+                    if self._meets_somebody(piece):
+                        return False
                     yield
-            if not following:
+            numbers = list(itertools.islice(self._seen, known, None))
+            if not numbers:
                 return self._is_complete()
-            numbers = following
         return False
 
-    def _look_for(self, numbers: list[int]) -> list[int] | None:
-        """Find what refers to some that were seen; return what was not seen before, or None if that is somebody."""
-        frontier = [self._gauge, *map(self._seen.__getitem__, numbers)]
-        referrers = gc.get_referrers(*frontier)
-        waiting = [id(found) in self._waiting for found in referrers]
-        # From 3.13 on the very arguments of the call are among the others.
-        others = [
-            found
-            for found in itertools.compress(referrers, map(operator.not_, waiting))
-            if id(found) not in self._seen and not _count(gc.get_referents(found), self._gauge)
-        ]
-        if any(map(_may_act, others)) or len(self._seen) + len(others) > MOST_OBJECTS:
-            return None
-        self._parts = list(itertools.compress(referrers, waiting))
-        self._seen.update((id(found), found) for found in others)
-        return list(map(id, others))
+    def _look_for(self, numbers: list[int]) -> None:
+        self._found = gc.get_referrers(self._gauge, *map(self._seen.__getitem__, numbers))
 
-    def _count_parts(self, numbers: list[int]) -> None:
-        """Count how often some of the parts refer to what was looked for."""
-        some = self._parts[-_PARTS:]
-        del self._parts[-_PARTS:]
-        wanted = set(numbers)
-        for referent in itertools.chain.from_iterable(map(gc.get_referents, some)):
-            if id(referent) in wanted:
-                self._visible[id(referent)] += 1
+    def _meets_somebody(self, numbers: list[int]) -> bool:
+        """Look at some of what refers to what was looked for; tell whether one is neither waiting nor does nothing."""
+        some = self._found[-_PARTS:]
+        del self._found[-_PARTS:]
+        for found in some:
+            referents = gc.get_referents(found)
+            if id(found) in self._waiting:
+                self._visible.update(number for number in map(id, referents) if number in numbers)
+            # From 3.13 on the very arguments of the call are among the others.
+            elif id(found) not in self._seen and not _count(referents, self._gauge):
+                if _may_act(found) or len(self._seen) > MOST_OBJECTS:
+                    return True
+                self._seen[id(found)] = found
+        return False
 
     def _is_complete(self) -> bool:
         """Tell whether every reference to what was seen is one that was seen, too."""
