@@ -32,6 +32,7 @@ from aiorepl.introspect.chain import (
 )
 from aiorepl.introspect.holding import Blocks, open_blocks
 from aiorepl.introspect.loops import loop_info, thread_of
+from aiorepl.introspect.own_work import own_work
 from aiorepl.introspect.summary import summarize, type_name
 from aiorepl.introspect.values import Frame, LoopSnapshot, Stack, State, TaskInfo
 from aiorepl.introspect.waits import wait_of
@@ -168,7 +169,8 @@ class Slices(Generic[T]):
             if self._taken:
                 return
             between = time.monotonic() - self._last
-            ended = self.advance(_SLICE if between < _SLICE else _LONG_SLICE)
+            with own_work(self._loop):
+                ended = self.advance(_SLICE if between < _SLICE else _LONG_SLICE)
             self._last = time.monotonic()
         if not ended:
             self._loop.call_soon(self._slice, context=contextvars.Context())
