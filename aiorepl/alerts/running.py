@@ -7,7 +7,7 @@ import asyncio
 from types import CodeType, FrameType
 
 from aiorepl.alerts.places import frame_at, users_frame
-from aiorepl.introspect.callbacks import callback_name, defined_at
+from aiorepl.introspect.callbacks import callback_name
 from aiorepl.introspect.chain import bounded, place
 from aiorepl.introspect.failures import in_library, own_frame
 from aiorepl.introspect.values import Frame
@@ -68,11 +68,7 @@ def callback_words(frame: FrameType, base: CodeType | None = None) -> str:
 
 
 def is_own_step(frame: FrameType, base: CodeType | None = None) -> bool:
-    """Tell whether a loop is at work for aiorepl: in a callback of its own, or with nothing of the program's called."""
-    callback = running_callback(frame)
-    found = defined_at(callback) if callback is not None else None
-    if found is not None and found.own:
-        return True
+    """Tell whether a loop is at work for aiorepl, and has called nothing of the program's for that."""
     here: FrameType | None = frame
     ours = False
     while not (here is None or here.f_code is base or runs_callback(here)):
