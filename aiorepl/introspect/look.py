@@ -143,7 +143,9 @@ class Slices(Generic[T]):
 
     def stalled(self) -> bool:
         """Tell whether the loop has not come to the work for longer than it is given."""
-        return not self.done.done() and time.monotonic() - self._last > GRACE
+        # While it is at it, a piece may take as long: what the collector is asked for goes through all objects.
+        at_it = self._lock.locked()
+        return not (at_it or self.done.done()) and time.monotonic() - self._last > GRACE
 
     def take_over(self) -> None:
         """From now on only ``advance`` does the work; called by the thread that will call it."""
