@@ -14,7 +14,7 @@ from typing import Any
 from aiorepl.alerts.gil import GilWatch
 from aiorepl.alerts.places import line_text
 from aiorepl.alerts.pulse import PERIOD, Pulse, Sample
-from aiorepl.alerts.running import asked_at, callback_words, program_line
+from aiorepl.alerts.running import asked_at, callback_words, is_own_step, program_line
 from aiorepl.alerts.steps import SlowStep
 from aiorepl.alerts.turns import SlowTurn
 from aiorepl.alerts.values import Alert, Rules
@@ -22,6 +22,7 @@ from aiorepl.introspect.book import BOOK
 from aiorepl.introspect.chain import bounded, coroutine_name, coroutine_of, frame_of, program_place, thread_stack
 from aiorepl.introspect.failures import own_frame
 from aiorepl.introspect.loops import loop_info, number_of
+from aiorepl.introspect.own_work import own_seconds
 from aiorepl.introspect.values import Frame
 
 __all__ = ["BlockWatch", "Report", "Revise"]
@@ -34,6 +35,8 @@ _CELL = "cell_"
 _DIVIDE = "Divide the work with await asyncio.sleep(0) in between, or do it in await asyncio.to_thread(...)."
 # Steps that were seen since a beat was sent: two are as good as more.
 _SEEN = 2
+# The part of a time that has to have gone into aiorepl's own work for the program not to be blamed for it.
+_OURS = 0.5
 # Lines that samples of one block found, of which the hottest is told.
 _LINES = 50
 
@@ -123,9 +126,11 @@ class BlockWatch:
         if rules.slow:
             self._look_at_beat(rules)
             sample = self._pulse.sample() if self._pulse.overdue >= PERIOD / 2 else None
+            if sample is not None and is_own_step(sample.frame, self._pulse.base) and not _is_cell(sample.task):
+                sample = None
             self._follow(sample, now, rules)
             if held is not None and held > rules.slow and self._block is None:
-                self._tell_of_gil(held)
+                self._tell_of_gil(held, now)
             self._tell_of_steps(rules)
             self._tell_of_turns()
         self._last_tick = self._clock()
@@ -220,7 +225,7 @@ class BlockWatch:
             if self._was_told(step):
                 continue
             # A cell's own step is told with the cell, by a hint; of aiorepl's own nobody need know.
-            if step.coroutine.startswith(_CELL) or (step.defined is not None and step.defined.own):
+            if step.coroutine.startswith(_CELL) or _is_own(step):
                 continue
             name = _step_words(step)
             what = f"a step of {name} was slow" if step.coroutine else f"{name} was slow"
@@ -280,13 +285,15 @@ class BlockWatch:
         since = self._clock() - block.started
         return block.made is not None and time.monotonic() - block.made < since + PERIOD
 
-    def _tell_of_gil(self, held: float) -> None:
-        """A call into C kept every Python thread from running, this one too: told right after."""
+    def _tell_of_gil(self, held: float, now: float) -> None:
+        """A call into C kept every Python thread from running, this one too: told right after, unless it was ours."""
+        if own_seconds(self._loop, now - held, now) > _OURS * held:
+            return
         step = next((step for step in reversed(self._ended) if step.duration > held / 2), None)
         if step is not None:
             self._ended.remove(step)
-            if step.coroutine.startswith(_CELL):
-                # Told with the cell.
+            if step.coroutine.startswith(_CELL) or _is_own(step):
+                # Told with the cell, or nothing to tell.
                 return
         where = _where(step) if step is not None else None
         name = "a call into C"
@@ -322,14 +329,22 @@ def waiting_behind(loop: asyncio.AbstractEventLoop) -> str:
 
 def _excused(loop: asyncio.AbstractEventLoop, task: Any) -> bool:
     """Tell whether a cell blocks the loop while no other task is there: a person may compute at a prompt."""
-    coroutine = coroutine_of(task)
-    code = getattr(coroutine, "cr_code", None)
-    if code is None or not (own_frame(code.co_filename) and coroutine.__name__.startswith(_CELL)):
+    if not _is_cell(task):
         return False
     try:
         return len(asyncio.all_tasks(loop)) == 1
     except RuntimeError:
         return False
+
+
+def _is_cell(task: Any) -> bool:
+    coroutine = coroutine_of(task)
+    code = getattr(coroutine, "cr_code", None)
+    return code is not None and own_frame(code.co_filename) and coroutine.__name__.startswith(_CELL)
+
+
+def _is_own(step: SlowStep) -> bool:
+    return step.defined is not None and step.defined.own
 
 
 def _where(step: SlowStep) -> Frame | None:

@@ -8,11 +8,19 @@ from types import CodeType, FrameType
 
 from aiorepl.alerts.places import frame_at, users_frame
 from aiorepl.introspect.callbacks import callback_name
-from aiorepl.introspect.chain import bounded
+from aiorepl.introspect.chain import bounded, place
 from aiorepl.introspect.failures import in_library, own_frame
 from aiorepl.introspect.values import Frame
 
-__all__ = ["asked_at", "callback_words", "handle_run_by", "program_line", "running_callback", "runs_callback"]
+__all__ = [
+    "asked_at",
+    "callback_words",
+    "handle_run_by",
+    "is_own_step",
+    "program_line",
+    "running_callback",
+    "runs_callback",
+]
 
 # The functions that run a callback, and their variable in which its handle is.
 _RUNNERS = {
@@ -57,6 +65,20 @@ def callback_words(frame: FrameType, base: CodeType | None = None) -> str:
             return f"the callback {bounded(here.f_code.co_qualname)}"
         here = here.f_back
     return "a callback"
+
+
+def is_own_step(frame: FrameType, base: CodeType | None = None) -> bool:
+    """Tell whether a loop is at work for aiorepl, and has called nothing of the program's for that."""
+    here: FrameType | None = frame
+    ours = False
+    while not (here is None or here.f_code is base or runs_callback(here)):
+        found = place(here)
+        if not (found.own or found.library):
+            return False
+        # The hook that every pass goes through is no work of its own.
+        ours = ours or (found.own and not found.file.endswith("alerts/turns.py"))
+        here = here.f_back
+    return ours
 
 
 def asked_at(frame: FrameType) -> Frame | None:

@@ -16,11 +16,12 @@ from aiorepl.alerts.blocking_calls import BlockingCall, blocking_call
 from aiorepl.alerts.doctor_values import Hot, Sampled, Spell
 from aiorepl.alerts.places import line_text
 from aiorepl.alerts.pulse import Pulse, Sample
-from aiorepl.alerts.running import callback_words, runs_callback
+from aiorepl.alerts.running import callback_words, is_own_step, runs_callback
 from aiorepl.alerts.ticking import EVERY, Gap, Ticker
 from aiorepl.introspect.book import BOOK
 from aiorepl.introspect.chain import bounded, coroutine_name, coroutine_of, place
 from aiorepl.introspect.loops import loop_info
+from aiorepl.introspect.own_work import own_seconds
 from aiorepl.introspect.values import Frame
 
 __all__ = ["Sampler"]
@@ -30,6 +31,8 @@ _LINES = 1_000
 _HOTTEST = 5
 # If there were fewer looks than this part of what there should be, the thread that looks did not get its turn.
 _SEEN = 0.3
+# The part of a time that has to have gone into aiorepl's own work for the program not to be blamed for it.
+_OURS = 0.5
 
 
 class _Step:
@@ -97,7 +100,7 @@ class Sampler:
         if self._pulse.base is None and self.overdue < self._slow:
             # Until the first tick it is not known what the thread looks like when it waits.
             sample = None
-        if sample is not None and not self._is_ours(sample.frame):
+        if sample is not None and not is_own_step(sample.frame, self._pulse.base):
             self._looks += 1
             self._busy += 1
             self._note(sample, ticks, now)
@@ -142,7 +145,8 @@ class Sampler:
         for gap in list(self._ticker.gaps):
             length = gap.ended - gap.begun
             seen = any(begun < gap.ended and ended > gap.begun for begun, ended in self._held)
-            if not seen and length > longest.ended - longest.begun and gap.worked >= self._slow:
+            ours = own_seconds(self._loop, gap.begun, gap.ended) > _OURS * length
+            if not (seen or ours) and length > longest.ended - longest.begun and gap.worked >= self._slow:
                 longest = gap
         return longest
 
@@ -238,19 +242,6 @@ class Sampler:
             self._spells[where] = _together(before, spell)
         elif len(self._spells) < _LINES:
             self._spells[where] = spell
-
-    def _is_ours(self, frame: FrameType) -> bool:
-        """Tell whether the loop is at work for aiorepl: a look at its tasks, or a tick."""
-        here: FrameType | None = frame
-        ours = False
-        while not (here is None or here.f_code is self._pulse.base or runs_callback(here)):
-            found = place(here)
-            if not (found.own or found.library):
-                return False
-            # The hook that every pass goes through is no work of its own.
-            ours = ours or (found.own and not found.file.endswith("alerts/turns.py"))
-            here = here.f_back
-        return ours
 
 
 def _was_seen(step: _Step, duration: float) -> bool:

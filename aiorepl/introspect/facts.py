@@ -2,20 +2,21 @@
 
 import asyncio
 import functools
-import itertools
 import re
 import signal
 import threading
 import weakref
 from collections import defaultdict
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 from aiorepl.introspect.book import BOOK
-from aiorepl.introspect.deadlock import dead_tasks, time_limits
+from aiorepl.introspect.deadlock import dead_in_pieces, limits_in_pieces
 from aiorepl.introspect.diagnose import Facts, Place
-from aiorepl.introspect.graph import awaited_by
-from aiorepl.introspect.referrers import MOST, dropped_tasks, is_lost
+from aiorepl.introspect.dropped import dropped_in_pieces, pending_task
+from aiorepl.introspect.graph import edges_in_pieces
+from aiorepl.introspect.pieces import PIECE, at_once
+from aiorepl.introspect.referrers import MOST, MOST_OBJECTS, Search, parts_of, search_for
 from aiorepl.introspect.values import LoopSnapshot, TaskInfo, WaitKind
 
 __all__ = ["gather_facts", "gathering"]
@@ -26,6 +27,8 @@ _ENDED_BY_HAND: frozenset[WaitKind] = frozenset(
 )
 # A task that waits for others in one of these ways can do nothing before they have ended.
 _ALL: frozenset[WaitKind] = frozenset(("task", "gather", "taskgroup", "shield"))
+# Tasks that are looked at in one piece.
+_AT_A_TIME = 16
 
 
 def gather_facts(
@@ -36,93 +39,124 @@ def gather_facts(
     Where there is something to look for it holds that thread while it goes through all objects of the process, up to
     twenty times; ``gathering`` lets the loop go on in between.
     """
-    steps = gathering(loop, snapshot, before)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            facts: Facts = stop.value
-            return facts
+    return at_once(gathering(loop, snapshot, before))
 
 
 def gathering(
     loop: asyncio.AbstractEventLoop, snapshot: LoopSnapshot, before: Mapping[Place, int] | None = None
 ) -> Generator[None, None, Facts]:
-    """The same in steps between which the loop may go on; the generator returns the facts."""
+    """The same in pieces between which the loop may go on; the generator returns the facts."""
     # The tasks went on during the look: of those that seem to wait for each other, some may have been seen before they
     # were cancelled, and others after that.
-    moved = frozenset(number for number in dead_tasks(snapshot) if _has_moved(number))
+    dead = yield from dead_in_pieces(snapshot)
+    moved: set[int] = set()
+    for count, number in enumerate(dead):
+        if not _still_waits(number):
+            moved.add(number)
+        if count % _AT_A_TIME == 0:
+            yield
     # Before the groups, which refer to tasks.
-    dropped = [BOOK.number_of(task) for task in dropped_tasks(_tasks(snapshot))]
-    yield
-    there = {info.number: info for info in snapshot.tasks}
+    dropped = yield from dropped_in_pieces(_idle(snapshot))
     lost: list[int] = []
-    for numbers in itertools.islice(_groups(snapshot, there), MOST):
-        # Those that have gone on since the look are not waiting for that any more.
-        group = [task for number in numbers if (task := _task(number)) is not None and _still_waits(task)]
-        if len(group) == len(numbers) and is_lost(group):
-            lost.append(numbers[0])
-        del group
+    examined = 0
+    for numbers in _groups(snapshot, {info.number: info for info in snapshot.tasks}):
+        if numbers is not None:
+            examined += 1
+            if (yield from _is_lost(numbers)):
+                lost.append(numbers[0])
+        if examined == MOST:
+            break
         yield
     # One that is sure to be woken is sure to be kept until then.
     lost_and_dropped = tuple(set(dropped).intersection(lost))
-    return Facts(tuple(lost), lost_and_dropped, _alone(loop), before or {}, moved)
+    return Facts(tuple(lost), lost_and_dropped, _alone(loop), before or {}, frozenset(moved))
 
 
-def _has_moved(number: int) -> bool:
-    task = _task(number)
-    return task is None or not _still_waits(task)
+def _is_lost(numbers: Sequence[int]) -> Generator[None, None, bool]:
+    """Tell whether whatever can reach what the first task waits for is part of the waiting of all of these itself."""
+    waiting: set[int] = set()
+    for count, number in enumerate(numbers):
+        # Those that have gone on since the look are not waiting for that any more.
+        if not _still_waits(number):
+            return False
+        waiting |= parts_of(pending_task(number))
+        if count % _AT_A_TIME == 0:
+            yield
+    search = _search(numbers, waiting)
+    if search is None or not (yield from search.in_pieces()):
+        return False
+    for count, number in enumerate(numbers):
+        # Otherwise its parts may be gone, and something else be where they were.
+        if not _still_waits(number):
+            return False
+        if count % _AT_A_TIME == 0:
+            yield
+    return True
 
 
-def _still_waits(task: Any) -> bool:
+def _search(numbers: Sequence[int], waiting: set[int]) -> Search | None:
+    tasks = [task for number in numbers[: MOST_OBJECTS + 1] if (task := pending_task(number)) is not None]
+    return search_for(tasks, waiting, whole=len(tasks) == len(numbers)) if tasks else None
+
+
+def _still_waits(number: int) -> bool:
     """Tell whether a task waits for the very future that it waited for when it was looked at."""
+    task = pending_task(number)
+    if task is None:
+        return False
     seen: Any = BOOK.entry(task).stands
     waiter = task._fut_waiter
     return isinstance(seen, weakref.ref) and seen() is waiter and waiter is not None and not waiter.done()
 
 
-def _groups(snapshot: LoopSnapshot, there: Mapping[int, TaskInfo]) -> Iterator[list[int]]:
-    """For each thing that somebody has to end the wait for: its waiters, and those that only wait for these."""
+def _idle(snapshot: LoopSnapshot) -> Iterator[int]:
+    return (info.number for info in snapshot.tasks if info.state in ("waiting", "cancelling") and not info.own)
+
+
+def _groups(snapshot: LoopSnapshot, there: Mapping[int, TaskInfo]) -> Iterator[list[int] | None]:
+    """For each thing that somebody has to end the wait for: its waiters, and those that only wait for these.
+
+    None wherever the loop may go on.
+    """
     waiters: defaultdict[int, list[int]] = defaultdict(list)
     children: defaultdict[int, set[int]] = defaultdict(set)
-    for info in snapshot.tasks:
+    for count, info in enumerate(snapshot.tasks):
         if info.grouped and info.parent is not None:
             children[info.parent].add(info.number)
         wait = info.wait
         if wait is not None and wait.kind in _ENDED_BY_HAND and not (wait.holders or info.own):
             waiters[wait.key].append(info.number)
-    above = awaited_by(snapshot)
-    limits = time_limits(snapshot)
+        if count % PIECE == 0:
+            yield None
+    above: defaultdict[int, list[int]] = defaultdict(list)
+    for count, edge in enumerate((yield from edges_in_pieces(snapshot))):
+        if _needs_all(there[edge.waiter]):
+            above[edge.target].append(edge.waiter)
+        if count % PIECE == 0:
+            yield None
+    limits = yield from limits_in_pieces(snapshot)
     for key, numbers in waiters.items():
         group = dict.fromkeys(numbers)
+        parents: set[int] = set()
+        # What is added meanwhile is gone through as well.
         remaining = list(numbers)
-        while remaining:
-            found = {upper for upper in above.get(remaining.pop(), ()) if _needs_all(there[upper])} - group.keys()
-            group |= dict.fromkeys(found)
+        for count, number in enumerate(remaining):
+            found = [upper for upper in above.get(number, ()) if upper not in group]
+            group.update(dict.fromkeys(found))
             remaining += found
-        if key and limits.keys().isdisjoint(group) and _ends_together(group, there, children):
+            info = there[number]
+            if info.grouped and info.parent is not None:
+                parents.add(info.parent)
+            if count % PIECE == 0:
+                yield None
+        # Not those that are in a TaskGroup with others, one of which may fail, and so end them.
+        apart = all(parent in group and children[parent] <= group.keys() for parent in parents)
+        if key and apart and limits.keys().isdisjoint(group):
             yield list(group)
-
-
-def _ends_together(group: Mapping[int, None], there: Mapping[int, TaskInfo], children: Mapping[int, set[int]]) -> bool:
-    """Tell whether these are in no TaskGroup with others, one of which may fail, and so end them."""
-    parents = {info.parent for number in group if (info := there[number]).grouped and info.parent is not None}
-    return all(parent in group and children[parent] <= group.keys() for parent in parents)
 
 
 def _needs_all(info: TaskInfo) -> bool:
     return info.wait is not None and info.wait.kind in _ALL and not info.timeouts
-
-
-def _task(number: int) -> Any:
-    task = BOOK.find(number)
-    return task if isinstance(task, asyncio.Task) and not task.done() else None
-
-
-def _tasks(snapshot: LoopSnapshot) -> Iterator[Any]:
-    for info in snapshot.tasks:
-        if info.state in ("waiting", "cancelling") and not info.own and _task(info.number) is not None:
-            yield _task(info.number)
 
 
 # Threads of ours that do nothing to a loop unless a person asks for it: all but those that the program waits for,

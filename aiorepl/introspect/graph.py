@@ -4,12 +4,13 @@ Pure functions over values. Circles and shared children are part of the graph, a
 """
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
+from aiorepl.introspect.pieces import PIECE, at_once
 from aiorepl.introspect.values import Edge, LoopSnapshot
 
-__all__ = ["TreeNode", "awaited_by", "circles", "cycles", "edges", "together", "tree"]
+__all__ = ["TreeNode", "awaited_by", "circles", "cycles", "edges", "edges_in_pieces", "together", "tree"]
 
 Graph = Mapping[int, Iterable[int]]
 
@@ -30,16 +31,26 @@ class TreeNode(NamedTuple):
 
 def edges(snapshot: LoopSnapshot) -> tuple[Edge, ...]:
     """List who awaits whom, and who wants what somebody else holds, among the tasks of the snapshot."""
+    return tuple(at_once(edges_in_pieces(snapshot)))
+
+
+def edges_in_pieces(snapshot: LoopSnapshot) -> Generator[None, None, list[Edge]]:
+    """The same in pieces."""
     there = {info.number for info in snapshot.tasks}
+    yield
     found = []
-    for info in snapshot.tasks:
+    for index, info in enumerate(snapshot.tasks):
+        if index % PIECE == 0:
+            yield
         wait = info.wait
         if wait is None:
             continue
-        for target in (*wait.tasks, *(wait.holders or ())):
+        for count, target in enumerate((*wait.tasks, *(wait.holders or ())), 1):
             if target in there:
                 found.append(Edge(info.number, target, wait.kind, wait.what, wait.key))
-    return tuple(found)
+            if count % PIECE == 0:
+                yield
+    return found
 
 
 def awaited_by(snapshot: LoopSnapshot) -> dict[int, tuple[int, ...]]:

@@ -32,6 +32,7 @@ from aiorepl.introspect.chain import (
 )
 from aiorepl.introspect.holding import Blocks, open_blocks
 from aiorepl.introspect.loops import loop_info, thread_of
+from aiorepl.introspect.own_work import own_work
 from aiorepl.introspect.summary import summarize, type_name
 from aiorepl.introspect.values import Frame, LoopSnapshot, Stack, State, TaskInfo
 from aiorepl.introspect.waits import wait_of
@@ -142,7 +143,9 @@ class Slices(Generic[T]):
 
     def stalled(self) -> bool:
         """Tell whether the loop has not come to the work for longer than it is given."""
-        return not self.done.done() and time.monotonic() - self._last > GRACE
+        # While it is at it, a piece may take as long: what the collector is asked for goes through all objects.
+        at_it = self._lock.locked()
+        return not (at_it or self.done.done()) and time.monotonic() - self._last > GRACE
 
     def take_over(self) -> None:
         """From now on only ``advance`` does the work; called by the thread that will call it."""
@@ -168,7 +171,8 @@ class Slices(Generic[T]):
             if self._taken:
                 return
             between = time.monotonic() - self._last
-            ended = self.advance(_SLICE if between < _SLICE else _LONG_SLICE)
+            with own_work(self._loop):
+                ended = self.advance(_SLICE if between < _SLICE else _LONG_SLICE)
             self._last = time.monotonic()
         if not ended:
             self._loop.call_soon(self._slice, context=contextvars.Context())

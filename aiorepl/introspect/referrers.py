@@ -8,10 +8,11 @@ each million of them and for each step, during which nothing else of the process
 
 import asyncio
 import gc
+import itertools
 import sys
 import weakref
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import Generator, Iterable, Sequence
 from types import (
     AsyncGeneratorType,
     BuiltinFunctionType,
@@ -27,14 +28,17 @@ from typing import Any
 
 from aiorepl.introspect.chain import OPAQUE, coroutine_of, frame_of, links
 
-__all__ = ["MOST", "dropped_tasks", "is_lost", "is_main"]
+__all__ = ["MOST", "MOST_OBJECTS", "Search", "is_main", "parts_of", "search_for"]
 
 Task = asyncio.Task[Any]
 
 # Waits that are worth examining at a time, objects that are gone through for one of them, and steps away from it.
 MOST = 20
-_OBJECTS = 200
+MOST_OBJECTS = 200
 _STEPS = 8
+# So many are looked for in one piece, as each makes that longer; and so many of those that refer to them are looked at.
+_AT_ONCE = 8
+_PARTS = 64
 _SUSPENDED = (CoroutineType, GeneratorType, AsyncGeneratorType)
 # What does nothing by itself, so that only who refers to it matters.
 _CONTAINERS: tuple[type, ...] = (dict, list, tuple, set, frozenset, deque, CellType, asyncio.Future)
@@ -47,64 +51,29 @@ _ACTIVE: tuple[type, ...] = (asyncio.Task, asyncio.AbstractEventLoop, asyncio.Ha
 _HEAP_TYPE = 1 << 9
 
 
-def dropped_tasks(tasks: Iterable[Task]) -> list[Task]:
-    """Return the tasks to which nothing refers but the future that is to wake them; at no great cost.
-
-    The iterable is to hold no reference to a task that it has given.
-    """
-    found = []
-    for task in tasks:
-        future = task._fut_waiter  # type: ignore[attr-defined]
-        if future is None:
-            continue
-        # Up to 3.13 the callback, later on the future itself too ("awaited by") refers to the task.
-        waking = _count(gc.get_referents(future), task)
-        for part in gc.get_referents(future):
-            if type(part) is not CoroutineType and part is not task:
-                waking += _count(gc.get_referents(part) if type(part) not in (list, tuple) else _within(part), task)
-        # The loop's variable, the argument of getrefcount, and what the iterable holds while it gives it.
-        if sys.getrefcount(task) - _OWN <= waking:
-            found.append(task)
-    return found
-
-
-_OWN = 2
-
-
-def _within(parts: Any) -> list[object]:
-    """What is referred to by the items of a list of callbacks, each with its context."""
-    found: list[object] = []
-    for part in parts:
-        items = part if type(part) is tuple else (part,)
-        found += [referent for item in items for referent in gc.get_referents(item)]
-    return found
-
-
-def _count(parts: Iterable[object], wanted: object) -> int:
-    return sum(part is wanted for part in parts)
-
-
-def is_lost(group: Sequence[Task]) -> bool:
-    """Tell whether whatever can reach what the first task waits for is part of the waiting itself.
-
-    Call it on the loop's own thread, or nothing it says is certain.
+def search_for(tasks: Sequence[Task], waiting: set[int], *, whole: bool) -> "Search | None":
+    """Prepare to look who can reach what the first task waits for; on the loop's own thread.
 
     Args:
-        group: Tasks that wait for the same thing, together with those that can do nothing before these have ended
+        tasks: Tasks that wait for the same thing, together with those that can do nothing before these have ended
             (the ones that only await them).
+        waiting: The identities of what makes up all of these.
+        whole: Whether these are all.
+
+    Returns:
+        None if it can be reached, as is seen at first sight, or if too much would have to be gone through.
     """
-    waiting: set[int] = set()
-    for task in group:
-        waiting |= _parts_of(task)
-    wanted = _awaited_objects(group[0])
-    if is_main(group[0]) or any(weakref.getweakrefcount(item) for item in wanted[1:]):
+    wanted = _awaited_objects(tasks[0])
+    if is_main(tasks[0]) or any(weakref.getweakrefcount(item) for item in wanted[1:]):
         # Ctrl-C ends the first, and who has a weak reference has all that is needed.
-        return False
-    if not _has_by_name(group[0], wanted[1:]):
+        return None
+    if not _has_by_name(tasks[0], wanted[1:]):
         # "await Event().wait()" is how to run until one is cancelled: who can do that must be part of the waiting, too.
-        wanted += group
-        waiting -= set(map(id, group))
-    return _reached_only_by(waiting, wanted)
+        if not whole or len(tasks) > MOST_OBJECTS:
+            return None
+        wanted += tasks
+        waiting = waiting.difference(map(id, tasks))
+    return Search(waiting, wanted)
 
 
 def _has_by_name(task: Task, wanted: list[object]) -> bool:
@@ -125,7 +94,7 @@ def is_main(task: Task) -> bool:
     return any(entry[0] is asyncio.base_events._run_until_complete_cb for entry in callbacks)  # type: ignore[attr-defined]
 
 
-def _parts_of(task: Task) -> set[int]:
+def parts_of(task: Task) -> set[int]:
     """The identities of what makes up a waiting task; no reference to it is left behind."""
     chain = links(coroutine_of(task))
     return {id(task), *map(id, chain), *(id(frame) for frame in map(frame_of, chain) if frame is not None)}
@@ -154,46 +123,85 @@ _SYNC_CODES = frozenset(
 )
 
 
+def _count(parts: Iterable[object], wanted: object) -> int:
+    return sum(part is wanted for part in parts)
+
+
 class _Gauge:
     """What only the search itself refers to: whatever refers to it, and as often as it does, is the search's own."""
 
 
-def _reached_only_by(waiting: set[int], wanted: list[object]) -> bool:
-    """Go from who refers to the wanted objects to who refers to those, until somebody else is met, or nobody."""
-    gauge = _Gauge()
-    wanted.append(gauge)
-    seen: dict[int, object] = {id(item): item for item in wanted}
-    # Those have one reference more, by the list.
-    given = set(map(id, wanted)) - {id(gauge)}
-    frontier = [gauge, *wanted[:-1]]
-    for _ in range(_STEPS):
-        # From 3.13 on the very arguments of the call are among them.
-        referrers = [found for found in gc.get_referrers(*frontier) if not _count(gc.get_referents(found), gauge)]
-        if _is_hidden(frontier, referrers, given):
-            return False
-        following = {id(found): found for found in referrers if id(found) not in waiting and id(found) not in seen}
-        if any(map(_may_act, following.values())) or len(seen) + len(following) > _OBJECTS:
-            return False
-        if not following:
-            return True
-        seen.update(following)
-        frontier = [gauge, *following.values()]
-        del referrers, following
-    return False
+class Search:
+    """Goes from who refers to the wanted objects to who refers to those, until somebody else is met, or nobody.
 
+    What is found in different pieces need not have been so at one time, as the loop goes on in between. So at the end
+    all references are counted: whoever has got hold of something meanwhile, wherever from, is one too many.
+    """
 
-def _is_hidden(frontier: list[object], referrers: list[Any], given: set[int]) -> bool:
-    """Tell whether something refers to one of these objects that the collector does not see; the first is the gauge."""
-    own = 0
-    for item in frontier:
-        visible = sum(_count(gc.get_referents(found), item) for found in referrers)
-        references = sys.getrefcount(item)
-        # The gauge has two references that the others have not: a variable's and the list's of what is wanted.
-        if not own:
-            own = references - 2
-        elif references > own + visible + (id(item) in given):
-            return True
-    return False
+    def __init__(self, waiting: set[int], wanted: list[object]) -> None:
+        """``waiting`` are the identities of what waits, which need not be looked at."""
+        self._waiting = waiting
+        self._gauge = _Gauge()
+        # By identity; the gauge is the first. Beside what was found these are the only references where the loop may go
+        # on.
+        self._seen: dict[int, object] = {id(item): item for item in (self._gauge, *wanted)}
+        # What refers to something that was looked for last, as far as it has not been looked at.
+        self._found: list[object] = []
+        # How often parts of what waits refer to what.
+        self._visible: Counter[int] = Counter()
+
+    def in_pieces(self) -> Generator[None, None, bool]:
+        """Tell whether whatever can reach what is wanted is part of the waiting; all on the loop's own thread."""
+        numbers = list(self._seen)[1:]
+        for _ in range(_STEPS):
+            known = len(self._seen)
+            for start in range(0, len(numbers), _AT_ONCE):
+                piece = numbers[start : start + _AT_ONCE]
+                self._look_for(piece)
+                yield
+                while self._found:
+                    if self._meets_somebody(piece):
+                        return False
+                    yield
+            numbers = list(itertools.islice(self._seen, known, None))
+            if not numbers:
+                return self._is_complete()
+        return False
+
+    def _look_for(self, numbers: list[int]) -> None:
+        self._found = gc.get_referrers(self._gauge, *map(self._seen.__getitem__, numbers))
+
+    def _meets_somebody(self, numbers: list[int]) -> bool:
+        """Look at some of what refers to what was looked for; tell whether one is neither waiting nor does nothing."""
+        some = self._found[-_PARTS:]
+        del self._found[-_PARTS:]
+        for found in some:
+            referents = gc.get_referents(found)
+            if id(found) in self._waiting:
+                self._visible.update(number for number in map(id, referents) if number in numbers)
+            # From 3.13 on the very arguments of the call are among the others.
+            elif id(found) not in self._seen and not _count(referents, self._gauge):
+                if _may_act(found) or len(self._seen) > MOST_OBJECTS:
+                    return True
+                self._seen[id(found)] = found
+        return False
+
+    def _is_complete(self) -> bool:
+        """Tell whether every reference to what was seen is one that was seen, too."""
+        visible = self._visible.copy()
+        for found in self._seen.values():
+            visible.update(number for number in map(id, gc.get_referents(found)) if number in self._seen)
+        del found
+        own = 0
+        for number, item in self._seen.items():
+            references = sys.getrefcount(item)
+            # The gauge has one reference that the others have not: the search's own.
+            if not own:
+                own = references - 1
+            elif references > own + visible[number]:
+                # The collector does not see who that is; or it came later.
+                return False
+        return True
 
 
 def _may_act(found: object) -> bool:
