@@ -126,6 +126,7 @@ class TaskInfo(NamedTuple):
     TaskGroup it is in. ``holds`` is None where nobody looked. ``context`` are its context variables, with a summary of
     each value; None where they were not asked for. ``outcome`` says how it ended. ``own`` marks a task of aiorepl's,
     and the cell that asks. ``error`` says what could not be read. ``grouped`` if it is in the parent's TaskGroup.
+    ``asked`` is for how long it has been seen to be asked to end, whatever it waited on; None if it is not.
     """
 
     number: int
@@ -146,6 +147,7 @@ class TaskInfo(NamedTuple):
     own: bool = False
     error: str = ""
     grouped: bool = False
+    asked: float | None = None
 
 
 class Timer(NamedTuple):
