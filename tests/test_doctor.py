@@ -246,7 +246,7 @@ PROGRAMS = [
         "nothing to do",
         ("1;",),
         [
-            "healthy: no step held the loop up, and whoever waits for something gets it",
+            "no fault found: no step held the loop up, and no line for a lock stood still",
             "  next: %doctor N  (looks longer, for what comes now and then)",
         ],
     ),
@@ -257,7 +257,8 @@ PROGRAMS = [
             "tasks = [asyncio.create_task(consume()) for n in range(300)]; await asyncio.sleep(0)",
         ),
         [
-            "healthy: no step held the loop up, and whoever waits for something gets it",
+            "no fault found: no step held the loop up, and no line for a lock stood still",
+            "    N tasks of consume at <cell N>:N waited all the time: Queue(maxsize=N).get, empty",
             "  next: %tasks --group  (shows what the tasks wait for)",
         ],
     ),

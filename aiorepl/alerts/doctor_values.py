@@ -19,7 +19,7 @@ class Limits(NamedTuple):
     ``slow`` is for a step, ``busy`` the part of the time in which the loop works, ``crowd`` how many tasks of one
     coroutine may grow in number. ``memory`` in bytes and ``share`` of the process's memory are what pending tasks may
     take, before both are exceeded. ``patience`` is how long the first in line at a semaphore may wait, as such a thing
-    is there to let tasks wait.
+    is there to let tasks wait; and ``line`` if nobody is seen to hold it, or at a lock that most tasks stand before.
     """
 
     slow: float = 0.1
@@ -28,6 +28,7 @@ class Limits(NamedTuple):
     memory: int = 100_000_000
     share: float = 0.3
     patience: float = 10.0
+    line: float = 2.5
 
 
 class Spell(NamedTuple):
@@ -162,7 +163,7 @@ class Figures(NamedTuple):
 
 
 class Diagnosis(NamedTuple):
-    """What is wrong with a loop, worst first; one cause of the kind "healthy" if nothing is."""
+    """What is wrong with a loop, worst first; one cause of the kind "healthy" if no fault was found."""
 
     loop: LoopInfo
     seconds: float
