@@ -57,7 +57,7 @@ PROGRAMS = [
             "task = asyncio.create_task(step(), name='worker')",
         ),
         [
-            "blocked by code: worker (step) holds the loop in time.sleep, for N so far",
+            "blocked by code: worker (step) holds the loop in time.sleep, for at least N so far",
             "    <cell N>, line N: while not go.is_set(): time.sleep(N)",
             "    N of N looks meanwhile found it there, N apart",
             "  time.sleep blocks the loop's thread. Write instead: await asyncio.sleep(N)",
@@ -74,7 +74,7 @@ PROGRAMS = [
             "task = asyncio.create_task(step(), name='worker')",
         ),
         [
-            "blocked by code: worker (step) holds the loop, for N so far",
+            "blocked by code: worker (step) holds the loop, for at least N so far",
             "    <cell N>, line N: while not go.is_set(): sum(range(N))",
             "    N of N looks meanwhile found it there, N apart",
             "  Divide the work with await asyncio.sleep(N) in between, or do it in await asyncio.to_thread(...).",
@@ -354,6 +354,7 @@ def test_a_call_into_c_that_holds_everything_up_is_told_though_nobody_could_look
     assert settled(cause.title)[0] in (
         "a call into C held the loop and the GIL for N; nobody could look",
         "worker (count) held the loop for N",
+        "worker (count) held the loop for at least N",
         "worker (count) held the loop N times, for N of N; the longest was N",
     )
 
@@ -371,7 +372,7 @@ def test_a_callback_that_is_written_in_c_is_named() -> None:
         silent=True,
     )
     (cause,) = examined(program, asyncio.new_event_loop).causes
-    assert settled(cause.title)[0] == "the callback lock.acquire holds the loop, for N so far"
+    assert settled(cause.title)[0] == "the callback lock.acquire holds the loop, for at least N so far"
     assert cause.advice.endswith("Write instead: asyncio.Lock, or await asyncio.to_thread(lock.acquire, ...)")
 
 

@@ -37,7 +37,8 @@ class Spell(NamedTuple):
     ``who`` is the task with its coroutine, ``task`` its number; ``others`` if not all steps were this task's. ``there``
     of ``looks`` during these steps found the loop at ``where``. ``call`` is a call that is known to block, and ``cure``
     what to write instead. ``behind`` is how many callbacks were ready meanwhile, None if that was not seen. ``lasts``
-    if it had not ended, ``hidden`` if it kept every other thread from running, and from looking at it.
+    if it had not ended, ``hidden`` if it kept every other thread from running, and from looking at it. ``before`` if it
+    may have begun before the first look, so that it took at least this long.
     """
 
     who: str
@@ -55,6 +56,7 @@ class Spell(NamedTuple):
     lasts: bool = False
     others: bool = False
     hidden: bool = False
+    before: bool = False
 
 
 class Hot(NamedTuple):

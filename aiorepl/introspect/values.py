@@ -81,7 +81,8 @@ class Wait(NamedTuple):
     ``key`` is the same for all who wait on or hold one object, and 0 if there is none. ``tasks`` are the tasks awaited
     (those that are not done), ``holders`` those that hold a sync object, or work for a ``queue.join``; it is None where
     nobody looked for holders, and empty where none was found. ``pending`` of ``total`` parts have not ended; ``place``
-    is its place in line, from 1, of ``total`` that stand there. ``left`` is the time until it ends by itself.
+    is its place in line, from 1, of ``total`` that stand there. ``left`` is the time until it ends by itself, negative
+    if it should have and the loop has not come to that.
     ``started`` tells whether a thread's function has begun. ``known`` is False if something that aiorepl
     cannot see may end the wait. ``error`` says what could not be read. ``first`` if one of several parts may end it.
     """
