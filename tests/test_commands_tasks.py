@@ -394,6 +394,15 @@ def test_why_stuck_locks_and_tree_answer() -> None:
     assert [row.row.task.name for row in cast(TaskTree, tree.answer).rows] == ["alpha"]
 
 
+def test_the_first_stuck_names_what_failed_already() -> None:
+    cell = "async def fail(): raise KeyError('id')\nf = asyncio.create_task(fail(), name='consumer')"
+    _, stuck = session(cell, "%stuck")
+    assert isinstance(stuck.answer, StuckReport)
+    assert stuck.answer.findings == ()
+    assert [finding.title for finding in stuck.answer.early] == ["consumer fail failed with KeyError('id')"]
+    assert "nothing else was found in 0 tasks: looked for deadlocks" in stuck.drawn
+
+
 def test_every_command_gives_json() -> None:
     typed = session("a = await begin('alpha', sleeper)", "%tasks --json", "%task alpha --json", "%where alpha --json")
     for one in typed[1:]:

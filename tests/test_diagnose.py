@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from made_snapshots import awaits, parked, snapshot, task, wants
 
-from aiorepl.introspect.diagnose import LET_IT_END, Facts, counts, findings
+from aiorepl.introspect.diagnose import LET_IT_END, Facts, counts, examine, findings
 from aiorepl.introspect.facts import gather_facts
 from aiorepl.introspect.look import look_now
 from aiorepl.introspect.values import ExecutorInfo, Finding, LoopSnapshot, TaskInfo, Wait
@@ -416,6 +416,24 @@ def test_a_failure_that_nobody_looks_at_is_unretrieved() -> None:
             (1,),
         ),
     )
+
+
+def test_what_failed_or_was_asked_to_end_just_now_may_pass() -> None:
+    tasks = [
+        task(1, state="failed", outcome=FAILED, seen=6.0),
+        task(2, state="failed", outcome=FAILED),
+        task(3, state="failed", outcome="ValueError('no')"),
+        task(4, Wait("sleep", left=0.4), state="cancelling", asked=0.4),
+        task(5, Wait("sleep", left=0.4), state="cancelling", asked=4.4),
+        task(6, Wait("sleep", left=0.4)),
+    ]
+    found = examine(snapshot(*tasks))
+    assert [finding.tasks for finding in found.findings] == [(1,)]
+    assert [(finding.title, finding.tasks) for finding in found.early] == [
+        ("Task-4 job4 was asked to end, and has not", (4,)),
+        ("Task-5 job5 was asked to end at least 4 s ago, and has not", (5,)),
+        ("Task-2 job2 failed with ValueError('no')", (2,)),
+    ]
 
 
 @pytest.mark.parametrize(

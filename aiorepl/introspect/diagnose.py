@@ -13,7 +13,7 @@ from aiorepl.introspect.graph import circles, edges
 from aiorepl.introspect.values import Edge, Finding, LoopSnapshot, TaskInfo
 from aiorepl.introspect.why import a_or_an, line_of, own_place, task_words
 
-__all__ = ["LET_IT_END", "Facts", "counts", "findings"]
+__all__ = ["LET_IT_END", "Facts", "Found", "counts", "examine", "findings"]
 
 # What to do about a task that does not end though it was cancelled.
 LET_IT_END = (
@@ -46,6 +46,23 @@ class Facts(NamedTuple):
     before: Mapping[Place, int] = {}
     moved: frozenset[int] = frozenset()
     patience: float = _PATIENCE
+
+
+class Found(NamedTuple):
+    """What is wrong, and what is ``early`` if it lasts; worst first."""
+
+    findings: tuple[Finding, ...]
+    early: tuple[Finding, ...] = ()
+
+
+def examine(snapshot: LoopSnapshot, facts: Facts | None = None) -> Found:
+    """Return what is wrong, and what may pass: tasks that failed or were asked to end, as far as is known just now."""
+    facts = facts or Facts()
+    found = findings(snapshot, facts)
+    told = {number for finding in found for number in finding.tasks}
+    rest = snapshot._replace(tasks=tuple(info for info in snapshot.tasks if info.number not in told))
+    ward = _Ward(rest, facts._replace(patience=0.0))
+    return Found(found, (*ward.swallowed(), *ward.unretrieved()))
 
 
 def findings(snapshot: LoopSnapshot, facts: Facts | None = None) -> tuple[Finding, ...]:
@@ -158,14 +175,15 @@ class _Ward:
         """Tasks that were asked to end and have not, whatever they have been doing since."""
         for info in self._others():
             if info.state == "cancelling" and (outlived := _outlived(info)) >= self.facts.patience:
-                title = f"{task_words(info)} was asked to end at least {outlived:.0f} s ago, and has not"
+                since = f" at least {outlived:.0f} s ago" if outlived >= 1 else ""
+                title = f"{task_words(info)} was asked to end{since}, and has not"
                 yield Finding("swallowed-cancel", 2, title, (self._stands(info),), LET_IT_END, (info.number,))
 
     def unretrieved(self) -> Iterable[Finding]:
         """Tasks that failed, with nobody to learn of it for long."""
         alike: defaultdict[tuple[str, str, str], list[TaskInfo]] = defaultdict(list)
         for info in self._others():
-            known = info.seen is not None and info.seen >= self.facts.patience
+            known = (info.seen or 0.0) >= self.facts.patience
             if known and info.state == "failed" and info.outcome.endswith("retrieved it"):
                 alike[info.coroutine, own_place(info), info.outcome.partition("(")[0]].append(info)
         for (_, place, _), failed in alike.items():
