@@ -396,7 +396,7 @@ def test_a_task_that_was_asked_to_end_and_goes_on_has_swallowed_that_whatever_it
 def test_what_asks_a_task_to_end_and_takes_that_back_may_do_so_again_and_again() -> None:
     asked: dict[str, Any] = {"state": "cancelling", "cancels": 1, "asked": 12.0}
     timed_out = task(1, Wait("sleep", left=0.4), **parked(-0.1, 11), **asked)
-    assert findings(snapshot(timed_out._replace(seen=4.0))) == ()
+    assert examine(snapshot(timed_out._replace(seen=4.0))) == ((), ())
     assert [finding.kind for finding in findings(snapshot(timed_out._replace(seen=6.0)))] == ["swallowed-cancel"]
     grouped = task(1, awaits(2, kind="taskgroup"), seen=4.0, **asked)
     assert findings(snapshot(grouped, task(2, Wait("sleep", left=0.4)))) == ()

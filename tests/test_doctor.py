@@ -18,6 +18,7 @@ from sessions import PATIENCE, Conversation, conversation, texts
 from aiorepl.alerts.doctor import diagnose
 from aiorepl.alerts.doctor_values import Diagnosis, Limits, Observations
 from aiorepl.alerts.examination import Examination
+from aiorepl.introspect.diagnose import LET_IT_END
 from aiorepl.model import Progress
 from aiorepl.render.plain import draw
 
@@ -239,6 +240,23 @@ PROGRAMS = [
             "    raised at <cell N>:N",
             "    made at <cell N>:N",
             "  Await the task, or put it into a TaskGroup.",
+            "  next: %task N  (shows all that is known of it)",
+        ],
+    ),
+    Program(
+        "a task that goes on after it was cancelled",
+        (
+            "async def poll():\n    while not go.is_set():\n        try: await asyncio.sleep(0.1)\n"
+            "        except asyncio.CancelledError: pass",
+            "task = asyncio.create_task(poll(), name='poller'); await asyncio.sleep(0)",
+            "from aiorepl.introspect.book import BOOK",
+            "task.cancel(); await asyncio.sleep(0); repl.stuck();",
+            "BOOK.entry(task).asked -= 10",
+        ),
+        [
+            "something else: poller poll was asked to end at least N ago, and has not",
+            "    poller poll (<cell N>:N), made at <cell N>:N",
+            f"  {LET_IT_END}",
             "  next: %task N  (shows all that is known of it)",
         ],
     ),

@@ -174,7 +174,8 @@ class _Ward:
     def swallowed(self) -> Iterable[Finding]:
         """Tasks that were asked to end and have not, whatever they have been doing since."""
         for info in self._others():
-            if info.state == "cancelling" and (outlived := _outlived(info)) >= self.facts.patience:
+            outlived = _outlived(info)
+            if info.state == "cancelling" and outlived is not None and outlived >= self.facts.patience:
                 since = f" at least {outlived:.0f} s ago" if outlived >= 1 else ""
                 title = f"{task_words(info)} was asked to end{since}, and has not"
                 yield Finding("swallowed-cancel", 2, title, (self._stands(info),), LET_IT_END, (info.number,))
@@ -262,16 +263,16 @@ def _deadlock_advice(circle: tuple[Edge, ...]) -> str:
     return "No task may await one that awaits it: let one hand its result over another way; %cancel ends one now."
 
 
-def _outlived(info: TaskInfo) -> float:
-    """For how long a task has been seen to go on after it was asked to end.
+def _outlived(info: TaskInfo) -> float | None:
+    """For how long a task has been seen to go on after it was asked to end; None if that says nothing.
 
     A timeout that has passed and a TaskGroup ask so as well, and take it back: who comes to that again and again may be
     seen in it at every look. There it has to be the very same wait.
     """
     passing = info.wait is not None and info.wait.kind == "taskgroup"
     if passing or any(timeout.left <= 0 for timeout in info.timeouts):
-        return info.seen or 0.0
-    return info.asked or 0.0
+        return info.seen if _lasts(info) else None
+    return info.asked
 
 
 def _lasts(info: TaskInfo) -> bool:
