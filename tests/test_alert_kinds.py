@@ -122,7 +122,8 @@ PROGRAMS = [
         [
             "! swallowed-cancel: mule (stubborn) was cancelled and goes on; ~T",
             "  <cell 1>, line 3: try: await asyncio.sleep(3600)",
-            "  Let CancelledError pass on: after cleaning up, raise it again.",
+            "  It caught CancelledError, or its cleanup does not end: let CancelledError pass on, and put a timeout"
+            " around the cleanup.",
         ],
         (
             "async def obedient():\n    await asyncio.sleep(3600)",

@@ -80,6 +80,7 @@ def test_a_blocked_loop_is_looked_at_from_outside_and_the_line_is_named(looks_at
     assert isinstance(timers.answer, TimerList)
     assert isinstance(io.answer, IoList)
     assert isinstance(loops.answer, LoopList)
+    assert f": {loop.answer.loop.kind}, blocked\n" in loop.drawn
     culprit = loop.answer.current
     assert culprit is not None
     assert culprit.name == "culprit"
@@ -214,7 +215,7 @@ def test_all_about_a_loop_is_a_list() -> None:
     assert draw(LoopDetails(info, TaskRef(7, "writer"), Blocked(FRAME, TaskRef(7, "writer"))), 100) == (
         "the loop does not answer: blocked in serve (app.py:41) by 7 writer; this was seen from outside\n"
         "not everything could be read: OSError: no\n"
-        "loop 1: asyncio.SelectorEventLoop, running\n"
+        "loop 1: asyncio.SelectorEventLoop, blocked\n"
         "thread            MainThread\n"
         "tasks             1,234\n"
         "runs now          7 writer\n"

@@ -23,6 +23,7 @@ from aiorepl.commands.task_stacks import group_stacks, task_stack
 from aiorepl.commands.task_values import (
     Blocked,
     Cancellation,
+    StuckReport,
     TaskDetails,
     TaskRef,
     TaskStack,
@@ -393,6 +394,15 @@ def test_why_stuck_locks_and_tree_answer() -> None:
     assert [row.row.task.name for row in cast(TaskTree, tree.answer).rows] == ["alpha"]
 
 
+def test_the_first_stuck_names_what_failed_already() -> None:
+    cell = "async def fail(): raise KeyError('id')\nf = asyncio.create_task(fail(), name='consumer')"
+    _, stuck = session(cell, "%stuck")
+    assert isinstance(stuck.answer, StuckReport)
+    assert stuck.answer.findings == ()
+    assert [finding.title for finding in stuck.answer.early] == ["consumer fail failed with KeyError('id')"]
+    assert "nothing else was found in 0 tasks: looked for deadlocks" in stuck.drawn
+
+
 def test_every_command_gives_json() -> None:
     typed = session("a = await begin('alpha', sleeper)", "%tasks --json", "%task alpha --json", "%where alpha --json")
     for one in typed[1:]:
@@ -588,12 +598,15 @@ def test_a_blocked_loop_names_the_culprit_and_cancels_nothing(looks_at_once: Non
             await submit("a = await begin('alpha', sleeper)")
             await submit(BLOCK)
             assert await asyncio.to_thread(entered.wait, 20)
-            return [await submit(line) for line in ("%tasks", "%where blocker", "%cancel alpha")]
+            return [await submit(line) for line in ("%tasks", "%where blocker", "%cancel alpha", "%stuck")]
         finally:
             leave.set()
             await session.aclose()
 
-    tasks, where, refused = asyncio.run(converse())
+    tasks, where, refused, stuck = asyncio.run(converse())
+    assert isinstance(stuck.answer, StuckReport)
+    assert [(finding.kind, finding.severity) for finding in stuck.answer.findings] == [("blocked-loop", 3)]
+    assert "nothing wrong was found" not in stuck.drawn
     assert isinstance(tasks.answer, TaskTable)
     blocked = tasks.answer.view.blocked
     assert blocked is not None

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from made_snapshots import awaits, parked, snapshot, task, wants
 
-from aiorepl.introspect.diagnose import Facts, counts, findings
+from aiorepl.introspect.diagnose import LET_IT_END, Facts, counts, examine, findings
 from aiorepl.introspect.facts import gather_facts
 from aiorepl.introspect.look import look_now
 from aiorepl.introspect.values import ExecutorInfo, Finding, LoopSnapshot, TaskInfo, Wait
@@ -379,18 +379,27 @@ def test_an_executor_whose_threads_stay_taken_is_busy() -> None:
     )
 
 
-def test_a_task_that_was_asked_to_end_and_waits_on_has_swallowed_that() -> None:
-    asked = task(1, Wait("event", "Event", 7, known=False), state="cancelling", cancels=1, seen=12.0)
+def test_a_task_that_was_asked_to_end_and_goes_on_has_swallowed_that_whatever_it_waits_on() -> None:
+    asked = task(1, Wait("sleep", left=0.4), state="cancelling", cancels=1, seen=0.1, asked=12.0)
     assert findings(snapshot(asked)) == (
         Finding(
             "swallowed-cancel",
             2,
-            "Task-1 job1 was asked to end, and has waited 12 s since",
+            "Task-1 job1 was asked to end at least 12 s ago, and has not",
             ("Task-1 job1 (app.py:10)",),
-            "Let CancelledError pass on: after cleaning up, raise it again.",
+            LET_IT_END,
             (1,),
         ),
     )
+
+
+def test_what_asks_a_task_to_end_and_takes_that_back_may_do_so_again_and_again() -> None:
+    asked: dict[str, Any] = {"state": "cancelling", "cancels": 1, "asked": 12.0}
+    timed_out = task(1, Wait("sleep", left=0.4), **parked(-0.1, 11), **asked)
+    assert examine(snapshot(timed_out._replace(seen=4.0))) == ((), ())
+    assert [finding.kind for finding in findings(snapshot(timed_out._replace(seen=6.0)))] == ["swallowed-cancel"]
+    grouped = task(1, awaits(2, kind="taskgroup"), seen=4.0, **asked)
+    assert findings(snapshot(grouped, task(2, Wait("sleep", left=0.4)))) == ()
 
 
 FAILED = "ValueError('no'); nobody has retrieved it"
@@ -409,6 +418,24 @@ def test_a_failure_that_nobody_looks_at_is_unretrieved() -> None:
     )
 
 
+def test_what_failed_or_was_asked_to_end_just_now_may_pass() -> None:
+    tasks = [
+        task(1, state="failed", outcome=FAILED, seen=6.0),
+        task(2, state="failed", outcome=FAILED),
+        task(3, state="failed", outcome="ValueError('no')"),
+        task(4, Wait("sleep", left=0.4), state="cancelling", asked=0.4),
+        task(5, Wait("sleep", left=0.4), state="cancelling", asked=4.4),
+        task(6, Wait("sleep", left=0.4)),
+    ]
+    found = examine(snapshot(*tasks))
+    assert [finding.tasks for finding in found.findings] == [(1,)]
+    assert [(finding.title, finding.tasks) for finding in found.early] == [
+        ("Task-4 job4 was asked to end, and has not", (4,)),
+        ("Task-5 job5 was asked to end at least 4 s ago, and has not", (5,)),
+        ("Task-2 job2 failed with ValueError('no')", (2,)),
+    ]
+
+
 @pytest.mark.parametrize(
     "made",
     [
@@ -418,7 +445,7 @@ def test_a_failure_that_nobody_looks_at_is_unretrieved() -> None:
         snapshot(task(1, IN_THREAD, **STANDING), executor=BUSY._replace(queued=0)),
         snapshot(task(1, IN_THREAD, **STANDING), executor=BUSY._replace(limit=3)),
         snapshot(task(1, IN_THREAD._replace(started=True), **STANDING), executor=BUSY),
-        snapshot(task(1, PUTTING._replace(kind="queue.get"), state="cancelling", **BRIEFLY)),
+        snapshot(task(1, PUTTING._replace(kind="queue.get"), state="cancelling", asked=4.0)),
         snapshot(task(1, state="failed", outcome=FAILED, **BRIEFLY)),
         snapshot(task(1, state="failed", outcome="ValueError('no')", **STANDING)),
         snapshot(task(1, PUTTING, own=True, **STANDING)),

@@ -18,6 +18,7 @@ from sessions import PATIENCE, Conversation, conversation, texts
 from aiorepl.alerts.doctor import diagnose
 from aiorepl.alerts.doctor_values import Diagnosis, Limits, Observations
 from aiorepl.alerts.examination import Examination
+from aiorepl.introspect.diagnose import LET_IT_END
 from aiorepl.model import Progress
 from aiorepl.render.plain import draw
 
@@ -57,7 +58,7 @@ PROGRAMS = [
             "task = asyncio.create_task(step(), name='worker')",
         ),
         [
-            "blocked by code: worker (step) holds the loop in time.sleep, for N so far",
+            "blocked by code: worker (step) holds the loop in time.sleep, for at least N so far",
             "    <cell N>, line N: while not go.is_set(): time.sleep(N)",
             "    N of N looks meanwhile found it there, N apart",
             "  time.sleep blocks the loop's thread. Write instead: await asyncio.sleep(N)",
@@ -74,7 +75,7 @@ PROGRAMS = [
             "task = asyncio.create_task(step(), name='worker')",
         ),
         [
-            "blocked by code: worker (step) holds the loop, for N so far",
+            "blocked by code: worker (step) holds the loop, for at least N so far",
             "    <cell N>, line N: while not go.is_set(): sum(range(N))",
             "    N of N looks meanwhile found it there, N apart",
             "  Divide the work with await asyncio.sleep(N) in between, or do it in await asyncio.to_thread(...).",
@@ -243,10 +244,27 @@ PROGRAMS = [
         ],
     ),
     Program(
+        "a task that goes on after it was cancelled",
+        (
+            "async def poll():\n    while not go.is_set():\n        try: await asyncio.sleep(0.1)\n"
+            "        except asyncio.CancelledError: pass",
+            "task = asyncio.create_task(poll(), name='poller'); await asyncio.sleep(0)",
+            "from aiorepl.introspect.book import BOOK",
+            "task.cancel(); await asyncio.sleep(0); repl.stuck();",
+            "BOOK.entry(task).asked -= 10",
+        ),
+        [
+            "something else: poller poll was asked to end at least N ago, and has not",
+            "    poller poll (<cell N>:N), made at <cell N>:N",
+            f"  {LET_IT_END}",
+            "  next: %task N  (shows all that is known of it)",
+        ],
+    ),
+    Program(
         "nothing to do",
         ("1;",),
         [
-            "healthy: no step held the loop up, and whoever waits for something gets it",
+            "no fault found: no step held the loop up, and no line for a lock stood still",
             "  next: %doctor N  (looks longer, for what comes now and then)",
         ],
     ),
@@ -257,7 +275,8 @@ PROGRAMS = [
             "tasks = [asyncio.create_task(consume()) for n in range(300)]; await asyncio.sleep(0)",
         ),
         [
-            "healthy: no step held the loop up, and whoever waits for something gets it",
+            "no fault found: no step held the loop up, and no line for a lock stood still",
+            "    N tasks of consume at <cell N>:N waited all the time: Queue(maxsize=N).get, empty",
             "  next: %tasks --group  (shows what the tasks wait for)",
         ],
     ),
@@ -353,6 +372,7 @@ def test_a_call_into_c_that_holds_everything_up_is_told_though_nobody_could_look
     assert settled(cause.title)[0] in (
         "a call into C held the loop and the GIL for N; nobody could look",
         "worker (count) held the loop for N",
+        "worker (count) held the loop for at least N",
         "worker (count) held the loop N times, for N of N; the longest was N",
     )
 
@@ -370,7 +390,7 @@ def test_a_callback_that_is_written_in_c_is_named() -> None:
         silent=True,
     )
     (cause,) = examined(program, asyncio.new_event_loop).causes
-    assert settled(cause.title)[0] == "the callback lock.acquire holds the loop, for N so far"
+    assert settled(cause.title)[0] == "the callback lock.acquire holds the loop, for at least N so far"
     assert cause.advice.endswith("Write instead: asyncio.Lock, or await asyncio.to_thread(lock.acquire, ...)")
 
 

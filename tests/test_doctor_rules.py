@@ -1,5 +1,6 @@
 """The rules by which the doctor says what is wrong, over observations that are made up."""
 
+import itertools
 from typing import Any
 
 import pytest
@@ -85,6 +86,35 @@ def test_a_semaphore_is_there_to_let_tasks_wait_but_not_for_ever() -> None:
     assert titles(seen(line, line)) == []
     line = at_a_lock(2, 3, 4, kind="semaphore", seen=11.0)
     assert titles(seen(line, line)) == ["3 tasks wait for a Semaphore, and none of them got it in 3.0 s"]
+
+
+def test_a_semaphore_that_nobody_is_seen_to_hold_is_told_at_once_and_as_what_it_is() -> None:
+    def line(seen: float) -> LoopSnapshot:
+        waits = [wants(7, kind="semaphore", what="Semaphore")._replace(place=place, total=2) for place in (1, 2)]
+        return snapshot(*(task(number, wait, seen=seen) for number, wait in enumerate(waits, 2)))
+
+    (cause,) = causes(seen(line(3.0), line(3.0)))
+    assert (cause.title, cause.severity) == ("2 tasks wait for a Semaphore, and none of them got it in 3.0 s", 1)
+    assert cause.evidence[0].startswith(
+        "Task-2 job2 (app.py:20) has waited at least 3.0 s for a Semaphore (1st of 2 in"
+    )
+    assert cause.advice == "Take it with async with, which releases it whatever happens."
+    assert [cause.severity for cause in causes(seen(line(11.0), line(11.0)))] == [2]
+    brief = seen(line(0.6), line(0.6))._replace(seconds=0.6)
+    assert causes(brief) == []
+
+
+def test_a_lock_before_which_most_of_few_tasks_stand_is_told_if_the_loop_is_idle() -> None:
+    def look(*waiting: int, others: int = 2) -> LoopSnapshot:
+        return at_a_lock(*waiting, others=others)
+
+    crowd, later = look(2, 3, 4, 5, 6), look(4, 5, 6, 7, 8)
+    assert titles(seen(crowd, later)) == ["5 tasks wait for a Lock, and 2 got it in 3.0 s"]
+    assert titles(seen(crowd, look(4, 5, 6))) == []
+    assert titles(seen(crowd, look(4, 5, 6, 7, 8, others=9))) == []
+    assert titles(seen(crowd, later, Sampled(looks=300, busy=160))) == []
+    assert titles(seen(crowd, later, utilisation=0.6)) == []
+    assert titles(seen(crowd, later)._replace(seconds=2.0), line=3.5) == []
 
 
 def test_a_deadlock_is_told_once() -> None:
@@ -284,11 +314,44 @@ def test_of_many_findings_of_a_kind_a_few_are_told() -> None:
     assert {cause.kind for cause in found} == {"failed"}
 
 
+# No fault
+
+
+def test_the_largest_groups_of_tasks_that_stood_all_the_time_are_named_where_no_fault_is_found() -> None:
+    numbers = itertools.count(1)
+
+    def group(size: int, wait: Wait, **more: object) -> list[TaskInfo]:
+        stack = (Frame("job", APP, 4),)
+        made = {"seen": 3.0, "coroutine": "job", "stack": stack, **more}
+        return [task(next(numbers), wait, **made) for _ in range(size)]
+
+    getting = Wait("queue.get", "LifoQueue(maxsize=0)", 7)
+    tasks = [
+        *group(4, getting, coroutine="few"),
+        *group(5, Wait("read", "StreamReader.read from a", 1)),
+        *group(1, Wait("read", "StreamReader.read from b", 2)),
+        *group(50, getting._replace(place=3, total=50)),
+        *group(7, Wait("task", "other", tasks=(1,)), stack=()),
+        *group(5, Wait("event", "Event", 9)),
+        *group(5, Wait("sleep", left=60.0)),
+        *group(60, Wait("event", "Event", 9), coroutine="new", seen=1.0),
+        *group(60, Wait("event", "Event", 9), coroutine="ours", own=True),
+    ]
+    (cause,) = diagnose(seen(snapshot(*tasks))).causes
+    assert (cause.kind, cause.severity, cause.command) == ("healthy", 0, "%tasks --group")
+    assert cause.evidence == (
+        "50 tasks of job at app.py:4 waited all the time: LifoQueue(maxsize=0).get, empty",
+        "7 tasks of job waited all the time: a task",
+        "6 tasks of job at app.py:4 waited all the time: read",
+        "… and 2 smaller groups of tasks that did",
+    )
+
+
 def test_what_was_not_measured_is_drawn_as_a_dash() -> None:
     assert draw(diagnose(seen(sampled=Sampled()))) == (
         "loop 1 in thread MainThread, looked at for 3 s\n"
         "\n"
-        "healthy: no step held the loop up, and whoever waits for something gets it\n"
+        "no fault found: no step held the loop up, and no line for a lock stood still\n"
         "  next: %doctor 30  (looks longer, for what comes now and then)\n"
         "\n"
         "at work              –  of 0 looks\n"

@@ -1,6 +1,7 @@
 """A snapshot of a loop: what it says of each task, from where it is taken, and that nothing notices it."""
 
 import asyncio
+import contextlib
 import gc
 import itertools
 import statistics
@@ -163,6 +164,40 @@ def test_how_long_a_task_was_seen_in_one_wait_is_counted_from_the_first_look() -
         await task
 
     asyncio.run(main())
+
+
+def test_how_long_a_task_was_seen_to_be_asked_to_end_is_counted_whatever_it_waits_on() -> None:
+    async def main() -> list[TaskInfo]:
+        loop, asked = asyncio.get_running_loop(), asyncio.Event()
+
+        async def stubborn() -> None:
+            while not asked.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asked.wait()
+            for _ in range(3):
+                await asyncio.sleep(0.01)
+
+        def look() -> TaskInfo:
+            return named(look_now(loop), "stubborn")
+
+        task = asyncio.create_task(stubborn(), name="stubborn")
+        await asyncio.sleep(0)
+        infos = [look()]
+        task.cancel()
+        infos.append(look())
+        asked.set()
+        for _ in range(2):
+            await asyncio.sleep(0.01)
+            infos.append(look())
+        task.uncancel()
+        infos.append(look())
+        await task
+        return infos
+
+    before, *asked, taken_back = asyncio.run(main())
+    assert before.asked is taken_back.asked is None
+    times = [info.asked or 0.0 for info in asked]
+    assert times[0] < times[1] < times[2]
 
 
 def test_a_loop_in_another_thread_looks_at_itself() -> None:

@@ -37,7 +37,7 @@ from real_programs import (
 
 from docs import make_programs
 
-HEALTHY = "healthy: no step held the loop up, and whoever waits for something gets it"
+HEALTHY = "no fault found: no step held the loop up, and no line for a lock stood still"
 
 
 @pytest.fixture

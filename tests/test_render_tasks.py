@@ -356,6 +356,20 @@ def test_where_nothing_is_wrong_it_says_what_was_looked_for() -> None:
     )
 
 
+def test_what_may_pass_stands_below_what_is_wrong() -> None:
+    failed = Finding("unretrieved", 2, "consumer failed with KeyError('id')", ("raised at app.py:3", "b"), "Await it.")
+    may_pass = (
+        "this may pass, and is a fault if a second look, 5 s later, finds it again:\n"
+        "    unretrieved: consumer failed with KeyError('id') (raised at app.py:3)\n"
+    )
+    assert draw(StuckReport(VIEW, FINDINGS, (failed,))) == f"{draw(StuckReport(VIEW, FINDINGS))}\n{may_pass}"
+    nothing = draw(StuckReport(VIEW, ())).replace("nothing wrong", "nothing else")
+    assert " ".join(draw(StuckReport(VIEW, (), (failed,))).split()) == " ".join((may_pass + nothing).split())
+    many = draw(StuckReport(VIEW, (), (failed._replace(evidence=()),) * 1_011))
+    assert many.count("    unretrieved: consumer failed with KeyError('id')\n") == 10
+    assert "\n    … 1,001 more\nnothing else was found in 3 tasks" in many
+
+
 def test_locks_have_holders_and_a_line() -> None:
     reader = TaskRef(3, "reader", "reader", at(41))
     waiting = (TaskRef(7, "writer", "w", at(52)), TaskRef(9, "late", "w", at(60)))

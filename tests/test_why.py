@@ -21,6 +21,12 @@ CALL = Wait("thread", "resize", 8, started=False)
     ("info", "expected"),
     [
         (SLEEPING, "Task-3 job3 (app.py:30) sleeps 3.1 s more."),
+        (task(1, Wait("sleep", left=-0.09)), "Task-1 job1 (app.py:10) sleeps 0.0 s more."),
+        (task(1, Wait("sleep", left=-6.21)), "Task-1 job1 (app.py:10) has slept 6.2 s longer than it should."),
+        (
+            task(1, EVENT, **parked(-6.21, 11)),
+            "Task-1 job1 (app.py:10) waits for Event.wait, though its timeout was due 6.2 s ago.",
+        ),
         (task(1, EVENT), "Task-1 job1 (app.py:10) waits for Event.wait."),
         (task(1, EVENT, seen=12.42), "Task-1 job1 (app.py:10) has waited at least 12.4 s for Event.wait."),
         (

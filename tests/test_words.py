@@ -22,6 +22,8 @@ CASES = [
     (Wait("shield", "a future", 1, known=False), "shield of a future"),
     (Wait("taskgroup", "TaskGroup", 1, tasks=(1, 2), pending=2), "TaskGroup, 2 pending"),
     (Wait("sleep", left=3.14), "asyncio.sleep, 3.1 s left"),
+    (Wait("sleep", left=-0.04), "asyncio.sleep, 0.0 s left"),
+    (Wait("sleep", left=-6.21), "asyncio.sleep, 6.2 s overdue"),
     (Wait("sleep"), "asyncio.sleep"),
     (Wait("lock", "Lock", 1, place=1, total=1), "Lock"),
     (Wait("lock", "Lock", 1, holders=(), place=1, total=2), "Lock (1st of 2 in line)"),

@@ -1,9 +1,11 @@
 """What is wrong with a loop, from what was observed of it for some seconds; pure, over values.
 
 A cause is told if it can be shown: each line of evidence says what it rests on. A healthy program has none, so what is
-there to let tasks wait (a semaphore, an empty queue, an event) is no cause as long as it lets them pass.
+there to let tasks wait (a semaphore, an empty queue, an event) is no cause as long as it lets them pass. Where there is
+none it is said what was looked for, and which tasks waited all the time: whether they should is not known here.
 """
 
+from aiorepl.alerts.doctor_groups import standing_groups
 from aiorepl.alerts.doctor_loop import blocked, busy, elsewhere
 from aiorepl.alerts.doctor_tasks import found, growing, lines, memory, pending_memory, starved
 from aiorepl.alerts.doctor_values import Cause, Diagnosis, Figures, Limits, Observations
@@ -25,9 +27,10 @@ def diagnose(seen: Observations, limits: Limits | None = None) -> Diagnosis:
 
 
 def _healthy(seen: Observations) -> Cause:
-    title = "no step held the loop up, and whoever waits for something gets it"
+    title = "no step held the loop up, and no line for a lock stood still"
     if any(not info.own for info in seen.last.tasks):
-        return Cause("healthy", 0, title, command="%tasks --group", shows="shows what the tasks wait for")
+        groups, shows = tuple(standing_groups(seen)), "shows what the tasks wait for"
+        return Cause("healthy", 0, title, groups, command="%tasks --group", shows=shows)
     longer = f"%doctor {max(30, round(10 * seen.seconds))}"
     return Cause("healthy", 0, title, command=longer, shows="looks longer, for what comes now and then")
 

@@ -93,9 +93,9 @@ def _blocked_by(spell: Spell, seen: Observations) -> Cause:
     call = f" in {spell.call}" if spell.call and not spell.who.endswith(f" {spell.call}") else ""
     lasts = spell.lasts and spell.times == 1
     if lasts:
-        title = f"{who} holds the loop{call}, for {time_words(spell.longest)} so far"
+        title = f"{who} holds the loop{call}, for {'at least ' * spell.before}{time_words(spell.longest)} so far"
     elif spell.times == 1:
-        title = f"{who} held the loop{call} for about {time_words(spell.longest)}"
+        title = f"{who} held the loop{call} for {'at least' if spell.before else 'about'} {time_words(spell.longest)}"
     else:
         often = f"{spell.times} times, for {time_words(spell.total)} of {time_words(seen.seconds)}"
         title = f"{who} held the loop{call} {often}; the longest was about {time_words(spell.longest)}"

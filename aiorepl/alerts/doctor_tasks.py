@@ -4,6 +4,7 @@ import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
+from aiorepl.alerts.doctor_groups import stood
 from aiorepl.alerts.doctor_loop import time_words
 from aiorepl.alerts.doctor_values import Cause, CauseKind, Limits, Observations
 from aiorepl.introspect.deadlock import dead_tasks
@@ -15,10 +16,8 @@ __all__ = ["found", "growing", "lines", "memory", "pending_memory", "starved"]
 
 # As many of a kind as one reads.
 _NAMED = 5
-# A wait that was there at both ends of the examination may seem to have lasted a little less.
-_ALMOST = 0.9
-# Tasks in one line that are a crowd, if they are most tasks of the program.
-_LINE = 10
+# Tasks in one line that are a crowd, if they are most tasks of the program; and where the loop has nothing else to do.
+_LINE, _IDLE_LINE = 10, 4
 # A crowd grows if it has so many tasks more, and such a part of what it had.
 _MORE, _PART = 20, 0.1
 
@@ -62,15 +61,20 @@ def lines(seen: Observations, limits: Limits) -> Iterator[Cause]:
     everybody = sum(not info.own for info in seen.last.tasks)
     for key, waiting in _in_line(seen.last.tasks).items():
         numbers = {info.number for info in before.get(key, ())}
-        stood = [info for info in waiting if info.number in numbers and _stood(info, seen)]
-        passed = len(numbers) - len(stood)
-        if len(stood) < 2 or not dead.isdisjoint(numbers):
+        remained = [info for info in waiting if info.number in numbers and stood(info, seen)]
+        passed = len(numbers) - len(remained)
+        if len(remained) < 2 or not dead.isdisjoint(numbers):
             continue
-        first, kind = stood[0], key[0]
-        crowded = kind == "lock" and len(stood) >= max(_LINE, everybody / 2)
-        patient = kind == "semaphore" and (first.seen or 0.0) < limits.patience
+        first, kind = remained[0], key[0]
+        lasted = first.seen or 0.0
+        crowded = kind == "lock" and len(remained) >= max(_LINE, everybody / 2)
+        if kind == "lock" and lasted >= limits.line and _is_idle(seen):
+            crowded = crowded or len(waiting) >= max(_IDLE_LINE, everybody / 2)
+        patient = kind == "semaphore" and lasted < (limits.line if _is_unheld(first) else limits.patience)
         if (passed == 0 and not patient) or crowded:
-            yield _line_cause(seen, waiting, first, passed)
+            # A semaphore that nobody holds may be a signal that nobody has given yet.
+            severity = 1 if kind == "semaphore" and lasted < limits.patience else 2
+            yield _line_cause(seen, waiting, first, passed)._replace(severity=severity)
 
 
 def starved(seen: Observations, limits: Limits) -> Iterator[Cause]:
@@ -87,7 +91,7 @@ def starved(seen: Observations, limits: Limits) -> Iterator[Cause]:
         work = [f"{count:,} in {name}" for name, count in Counter(last.running).most_common(_NAMED)]
         evidence = (begin, *work, *map(_call_words, waiting[:1]))
     else:
-        waiting = [info for info in waiting if _stood(info, seen)]
+        waiting = [info for info in waiting if stood(info, seen)]
         if len(waiting) < 2:
             return
         title = f"{len(waiting):,} calls wait for a thread, and none of them began in {time_words(seen.seconds)}"
@@ -170,7 +174,7 @@ def _line_cause(seen: Observations, waiting: list[TaskInfo], first: TaskInfo, pa
         got = "none of them got it" if not passed else f"{passed:,} got it"
         title = f"{len(waiting):,} tasks wait for {what}, and {got} in {length}"
         advice = "Hold it for less: await only what has to be done under it."
-        if first.wait.kind == "lock" and first.wait.holders == ():
+        if _is_unheld(first):
             advice = "Take it with async with, which releases it whatever happens."
         command, shows = "%locks", "shows who holds it, and who is in line"
     sentences = _why(seen, first)
@@ -186,9 +190,15 @@ def _about(finding: Finding) -> tuple[str, str]:
     return (f"%task {finding.tasks[0]}", "shows all that is known of it") if finding.tasks else ("%stuck", "")
 
 
-def _stood(info: TaskInfo, seen: Observations) -> bool:
-    """Tell whether a task was in the very same wait all the time."""
-    return info.seen is not None and info.seen >= _ALMOST * seen.seconds
+def _is_unheld(info: TaskInfo) -> bool:
+    """Tell whether no holder was seen of what a task waits for; not where nobody looked for one."""
+    return info.wait is not None and info.wait.holders == ()
+
+
+def _is_idle(seen: Observations) -> bool:
+    """Tell whether the loop had nothing to do for most of the time."""
+    looked = seen.sampled.busy / seen.sampled.looks if seen.sampled.looks else 0.0
+    return max(seen.utilisation or 0.0, looked) < 0.5
 
 
 def _pending(seen: Observations) -> list[TaskInfo]:

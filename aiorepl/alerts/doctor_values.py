@@ -19,7 +19,7 @@ class Limits(NamedTuple):
     ``slow`` is for a step, ``busy`` the part of the time in which the loop works, ``crowd`` how many tasks of one
     coroutine may grow in number. ``memory`` in bytes and ``share`` of the process's memory are what pending tasks may
     take, before both are exceeded. ``patience`` is how long the first in line at a semaphore may wait, as such a thing
-    is there to let tasks wait.
+    is there to let tasks wait; and ``line`` if nobody is seen to hold it, or at a lock that most tasks stand before.
     """
 
     slow: float = 0.1
@@ -28,6 +28,7 @@ class Limits(NamedTuple):
     memory: int = 100_000_000
     share: float = 0.3
     patience: float = 10.0
+    line: float = 2.5
 
 
 class Spell(NamedTuple):
@@ -36,7 +37,8 @@ class Spell(NamedTuple):
     ``who`` is the task with its coroutine, ``task`` its number; ``others`` if not all steps were this task's. ``there``
     of ``looks`` during these steps found the loop at ``where``. ``call`` is a call that is known to block, and ``cure``
     what to write instead. ``behind`` is how many callbacks were ready meanwhile, None if that was not seen. ``lasts``
-    if it had not ended, ``hidden`` if it kept every other thread from running, and from looking at it.
+    if it had not ended, ``hidden`` if it kept every other thread from running, and from looking at it. ``before`` if it
+    may have begun before the first look, so that it took at least this long.
     """
 
     who: str
@@ -54,6 +56,7 @@ class Spell(NamedTuple):
     lasts: bool = False
     others: bool = False
     hidden: bool = False
+    before: bool = False
 
 
 class Hot(NamedTuple):
@@ -162,7 +165,7 @@ class Figures(NamedTuple):
 
 
 class Diagnosis(NamedTuple):
-    """What is wrong with a loop, worst first; one cause of the kind "healthy" if nothing is."""
+    """What is wrong with a loop, worst first; one cause of the kind "healthy" if no fault was found."""
 
     loop: LoopInfo
     seconds: float

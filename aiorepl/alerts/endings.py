@@ -17,6 +17,7 @@ from aiorepl.alerts.recent import Recent
 from aiorepl.alerts.values import Alert, Rules
 from aiorepl.introspect.book import BOOK, Entry
 from aiorepl.introspect.chain import bounded, coroutine_of, frame_of, links, place
+from aiorepl.introspect.diagnose import LET_IT_END
 from aiorepl.introspect.failures import in_library, own_frame
 from aiorepl.introspect.loops import number_of
 from aiorepl.introspect.values import Frame
@@ -176,7 +177,7 @@ class TaskWatch:
                     source=line_text(where),
                     task=BOOK.number_of(task),
                     loop=number_of(self._loop),
-                    cure="Let CancelledError pass on: after cleaning up, raise it again.",
+                    cure=LET_IT_END,
                     duration=now - since,
                     sampled=True,
                 ),

@@ -38,8 +38,9 @@ _OURS = 0.5
 class _Step:
     """A step of the loop under observation: since when, whose, and where looks found it."""
 
-    def __init__(self, key: tuple[int, object], started: float, task: Any, who: str) -> None:
+    def __init__(self, key: tuple[int, object], started: float, task: Any, who: str, *, before: bool) -> None:
         self.key = key
+        self.before = before
         self.started = started
         self.ended = started
         # When the next one began, if that was before the loop came to a tick.
@@ -164,8 +165,10 @@ class Sampler:
             started = min(now, max(self._ticker.last, self._last))
             if self._step is not None and self._step.key[0] == ticks:
                 self._step.until = started
+            # With no step and no tick before it, it is what the thread was in when the looks began.
+            before = self._step is None and ticks == 0
             self._end_step()
-            self._step = _Step(key, started, sample.task, who)
+            self._step = _Step(key, started, sample.task, who, before=before)
         self._go_on(self._step, sample, where, now)
 
     def _count(self, who: str, where: Frame | None) -> None:
@@ -236,7 +239,7 @@ class Sampler:
         looks = step.lines.total()
         name, cure = step.call
         spell = Spell(step.who, step.task, where, duration, duration, 1, looks, there, line_text(where), name, cure)
-        spell = spell._replace(behind=step.behind, lasts=lasts, hidden=hidden)
+        spell = spell._replace(behind=step.behind, lasts=lasts, hidden=hidden, before=step.before)
         before = self._spells.get(where)
         if before is not None:
             self._spells[where] = _together(before, spell)

@@ -24,8 +24,9 @@ async def doctor(context: Context, seconds: float = 3.0) -> Diagnosis:
     """Look at the loop for a few seconds, and say what is wrong with it.
 
     It is blocked by code, has too many steps, or has nothing to do while tasks wait on one lock or queue; its executor
-    is starved, tasks grow in number, or take too much memory; or it is healthy. Several of these may hold: the worst
-    comes first, each with what it was concluded from and the command to type next. What was not measured is shown as –.
+    is starved, tasks grow in number, or take too much memory; or none of that was found, and then the largest groups of
+    tasks that waited all the time are named. Several of these may hold: the worst comes first, each with what it was
+    concluded from and the command to type next. What was not measured is shown as –.
 
     The loop's thread is looked at 100 times in a second, and the tasks four times in all; nothing is changed, and a
     loop that is blocked is looked at from outside. Ctrl-C ends it. In a cell: await repl.doctor().

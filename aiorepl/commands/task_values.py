@@ -182,10 +182,11 @@ class Reason(NamedTuple):
 
 
 class StuckReport(NamedTuple):
-    """What is wrong, worst first."""
+    """What is wrong, worst first; ``early`` is what is wrong only if a later look finds it again."""
 
     view: View
     findings: tuple[Finding, ...]
+    early: tuple[Finding, ...] = ()
 
 
 class LockRow(NamedTuple):

@@ -171,17 +171,21 @@ async def stuck(context: Context) -> StuckReport:
     """Look for what is wrong, worst first, with what to do about it.
 
     Deadlocks, waits that nothing can end, tasks that nobody holds, that did not end when they were cancelled, or whose
-    exception nobody has seen, full queues, a busy executor, coroutines that pile up, and other loops of the process
-    that do not answer. Where a wait might be one
-    that nothing can end, all objects of the process are gone through, which holds everything: about 16 ms for each
-    million of them, some times for each of at most twenty such waits.
+    exception nobody has seen, full queues, a busy executor, coroutines that pile up, and loops of the process that do
+    not answer. Where a wait might be one that nothing can end, all objects of the process are gone through, which holds
+    everything: about 16 ms for each million of them, some times for each of at most twenty such waits.
+
+    What is no fault before it lasts is found by a second look, 5 s later; tasks that failed or were asked to end just
+    now are named by the first one, too.
     """
     seen = Tasks(await context.inspector.snapshot())
-    found = await context.inspector.findings()
-    # The chosen one is told of above all.
-    others = [loop for loop in loops(context.inspector.loop) if loop is not context.inspector.loop]
-    silent = tuple(silent_finding(info) for info in await context.inspector.silent(others))
-    return StuckReport(seen.view([info for info in seen.snapshot.tasks if not info.own]), silent + found)
+    found = await context.inspector.examine()
+    chosen = context.inspector.loop
+    # One that has answered just now need not be asked again.
+    asked = [loop for loop in loops(chosen) if loop is not chosen or seen.snapshot.outside]
+    silent = tuple(silent_finding(info) for info in await context.inspector.silent(asked))
+    view = seen.view([info for info in seen.snapshot.tasks if not info.own])
+    return StuckReport(view, silent + found.findings, found.early)
 
 
 @command(group="tasks", looks=True)

@@ -28,7 +28,7 @@ Place = tuple[str, int, str]
 class Entry(weakref.ref[Task]):
     """A task's line in the book; calling it gives the task, or None. Times are those of ``time.monotonic``."""
 
-    __slots__ = ("born", "key", "made", "name", "number", "parent", "since", "stands", "told")
+    __slots__ = ("asked", "born", "key", "made", "name", "number", "parent", "since", "stands", "told")
 
     number: int
     # What the book finds it by.
@@ -44,6 +44,8 @@ class Entry(weakref.ref[Task]):
     since: float
     # An alert has told that it failed and that nobody looks at that.
     told: bool
+    # When it was first seen to be asked to end; None if it is not.
+    asked: float | None
 
     def seen(self, stands: object, now: float) -> float | None:
         """Note what the task waits on; return for how long it has been seen to, None if this is the first time."""
@@ -52,13 +54,22 @@ class Entry(weakref.ref[Task]):
             return None
         return now - self.since
 
+    def outlives(self, asked: bool, now: float) -> float | None:
+        """Note whether the task is asked to end; return for how long it has been seen to be, None if it is not."""
+        if not asked:
+            self.asked = None
+            return None
+        if self.asked is None:
+            self.asked = now
+        return now - self.asked
+
 
 def _new_entry(task: Task, number: int) -> Entry:
     entry = Entry(task)
     entry.number = number
     entry.key = id(task)
     entry.name = ""
-    entry.made = entry.born = entry.parent = entry.stands = None
+    entry.made = entry.born = entry.parent = entry.stands = entry.asked = None
     entry.since = 0.0
     entry.told = False
     return entry

@@ -13,8 +13,13 @@ from aiorepl.introspect.graph import circles, edges
 from aiorepl.introspect.values import Edge, Finding, LoopSnapshot, TaskInfo
 from aiorepl.introspect.why import a_or_an, line_of, own_place, task_words
 
-__all__ = ["Facts", "counts", "findings"]
+__all__ = ["LET_IT_END", "Facts", "Found", "counts", "examine", "findings"]
 
+# What to do about a task that does not end though it was cancelled.
+LET_IT_END = (
+    "It caught CancelledError, or its cleanup does not end: let CancelledError pass on, and put a timeout around the"
+    " cleanup."
+)
 # As many tasks are named in a finding as one reads.
 _NAMED = 10
 # So many tasks of one coroutine at one place are a crowd; if there are more of them than before, a growing one.
@@ -31,7 +36,8 @@ class Facts(NamedTuple):
     ``lost`` are tasks whose wait nothing can end, ``dropped`` those that only their own wakeup keeps alive, as
     ``introspect.referrers`` found them. ``alone`` if no other thread and no signal can reach the loop.
     ``before`` counts the tasks by coroutine and place at an earlier look. ``moved`` are tasks that seemed to wait for
-    each other, and do not stand there any more. For ``patience`` seconds nobody need look why a task failed.
+    each other, and do not stand there any more. For ``patience`` seconds nobody need look why a task failed, and a task
+    that was asked to end may clean up.
     """
 
     lost: tuple[int, ...] = ()
@@ -40,6 +46,23 @@ class Facts(NamedTuple):
     before: Mapping[Place, int] = {}
     moved: frozenset[int] = frozenset()
     patience: float = _PATIENCE
+
+
+class Found(NamedTuple):
+    """What is wrong, and what is ``early`` if it lasts; worst first."""
+
+    findings: tuple[Finding, ...]
+    early: tuple[Finding, ...] = ()
+
+
+def examine(snapshot: LoopSnapshot, facts: Facts | None = None) -> Found:
+    """Return what is wrong, and what may pass: tasks that failed or were asked to end, as far as is known just now."""
+    facts = facts or Facts()
+    found = findings(snapshot, facts)
+    told = {number for finding in found for number in finding.tasks}
+    rest = snapshot._replace(tasks=tuple(info for info in snapshot.tasks if info.number not in told))
+    ward = _Ward(rest, facts._replace(patience=0.0))
+    return Found(found, (*ward.swallowed(), *ward.unretrieved()))
 
 
 def findings(snapshot: LoopSnapshot, facts: Facts | None = None) -> tuple[Finding, ...]:
@@ -149,18 +172,19 @@ class _Ward:
         yield Finding("busy-executor", 2, title, evidence, advice, tuple(info.number for info in waiting))
 
     def swallowed(self) -> Iterable[Finding]:
-        """Tasks that were asked to end and have been waiting since."""
+        """Tasks that were asked to end and have not, whatever they have been doing since."""
         for info in self._others():
-            if info.state == "cancelling" and info.wait is not None and _lasts(info):
-                title = f"{task_words(info)} was asked to end, and has waited {info.seen:.0f} s since"
-                advice = "Let CancelledError pass on: after cleaning up, raise it again."
-                yield Finding("swallowed-cancel", 2, title, (self._stands(info),), advice, (info.number,))
+            outlived = _outlived(info)
+            if info.state == "cancelling" and outlived is not None and outlived >= self.facts.patience:
+                since = f" at least {outlived:.0f} s ago" if outlived >= 1 else ""
+                title = f"{task_words(info)} was asked to end{since}, and has not"
+                yield Finding("swallowed-cancel", 2, title, (self._stands(info),), LET_IT_END, (info.number,))
 
     def unretrieved(self) -> Iterable[Finding]:
         """Tasks that failed, with nobody to learn of it for long."""
         alike: defaultdict[tuple[str, str, str], list[TaskInfo]] = defaultdict(list)
         for info in self._others():
-            known = info.seen is not None and info.seen >= self.facts.patience
+            known = (info.seen or 0.0) >= self.facts.patience
             if known and info.state == "failed" and info.outcome.endswith("retrieved it"):
                 alike[info.coroutine, own_place(info), info.outcome.partition("(")[0]].append(info)
         for (_, place, _), failed in alike.items():
@@ -237,6 +261,18 @@ def _deadlock_advice(circle: tuple[Edge, ...]) -> str:
     if any(edge.kind in ("lock", "semaphore", "condition") for edge in circle):
         return "Take the locks in the same order everywhere, or put a timeout around the wait; %cancel frees one now."
     return "No task may await one that awaits it: let one hand its result over another way; %cancel ends one now."
+
+
+def _outlived(info: TaskInfo) -> float | None:
+    """For how long a task has been seen to go on after it was asked to end; None if that says nothing.
+
+    A timeout that has passed and a TaskGroup ask so as well, and take it back: who comes to that again and again may be
+    seen in it at every look. There it has to be the very same wait.
+    """
+    passing = info.wait is not None and info.wait.kind == "taskgroup"
+    if passing or any(timeout.left <= 0 for timeout in info.timeouts):
+        return info.seen if _lasts(info) else None
+    return info.asked
 
 
 def _lasts(info: TaskInfo) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any, Protocol, TypeVar
 
 from aiorepl.introspect.book import BOOK
-from aiorepl.introspect.diagnose import Facts, Place, counts, findings
+from aiorepl.introspect.diagnose import Facts, Found, Place, counts, examine
 from aiorepl.introspect.facts import gather_facts, gathering
 from aiorepl.introspect.look import GRACE, Look, Slices, look_now
 from aiorepl.introspect.silence import ask, silent, wait_for_answers
@@ -47,6 +47,9 @@ class Inspector(Protocol):
 
     async def findings(self) -> tuple[Finding, ...]:
         """Look for what is wrong, worst first; goes through all objects of the process where there may be something."""
+
+    async def examine(self) -> Found:
+        """The same, with what is wrong only if it lasts."""
 
     async def silent(self, loops: Sequence[asyncio.AbstractEventLoop]) -> tuple[LoopInfo, ...]:
         """Return those loops that do not answer within 0.1 s, with where their threads stand."""
@@ -113,6 +116,10 @@ class NearbyInspector:
 
     async def findings(self) -> tuple[Finding, ...]:
         """Look for what is wrong, worst first."""
+        return (await self.examine()).findings
+
+    async def examine(self) -> Found:
+        """The same, with what is wrong only if it lasts."""
         loop = self.loop
         snapshot = await self.snapshot(ended=True)
         before = self._counts.get(loop, {})
@@ -121,7 +128,7 @@ class NearbyInspector:
         if not snapshot.outside:
             # On the loop's own thread only, where nothing moves meanwhile.
             facts = await _in_slices(Slices(lambda: gathering(loop, snapshot, before), loop), loop, lambda: None)
-        return findings(snapshot, facts)
+        return examine(snapshot, facts)
 
     async def silent(self, loops: Sequence[asyncio.AbstractEventLoop]) -> tuple[LoopInfo, ...]:
         """Return those loops that do not answer."""
@@ -166,8 +173,12 @@ class AtOnce:
 
     async def findings(self) -> tuple[Finding, ...]:
         """Look for what is wrong, worst first."""
+        return (await self.examine()).findings
+
+    async def examine(self) -> Found:
+        """The same, with what is wrong only if it lasts."""
         snapshot = await self.snapshot(ended=True)
-        return findings(snapshot, gather_facts(self.loop, snapshot))
+        return examine(snapshot, gather_facts(self.loop, snapshot))
 
     async def silent(self, loops: Sequence[asyncio.AbstractEventLoop]) -> tuple[LoopInfo, ...]:
         """Return those loops that do not answer."""

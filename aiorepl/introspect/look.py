@@ -300,6 +300,7 @@ class Look:
             _variables(task) if self._context else None,
             "",
             own,
+            asked=entry.outlives(cancels > 0, now),
         )
 
     def _blocks(self, number: int, chain: list[object]) -> Blocks:

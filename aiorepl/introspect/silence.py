@@ -53,7 +53,7 @@ def silent(asked: Iterable[Asked]) -> tuple[LoopInfo, ...]:
 
 
 def silent_finding(info: LoopInfo) -> Finding:
-    """Say that another loop than the one that is looked at does not answer."""
+    """Say that a loop does not answer."""
     place = innermost_own(info.stack)
     where = f": {place.function} ({line_of(place)}) holds it" if place is not None else ""
     called = info.stack[info.stack.index(place) + 1 :] if place is not None else ()
@@ -66,7 +66,7 @@ def silent_finding(info: LoopInfo) -> Finding:
         3,
         f"loop {info.number} in thread {info.thread or '–'} does not answer{where}{within}",
         (*who, calls) if calls else who,
-        "What runs on a loop must not wait for another thread: await it, or await asyncio.to_thread(...).",
+        "What runs on a loop must not block its thread: await it, or await asyncio.to_thread(...).",
         (info.current,) if info.current is not None else (),
     )
 

@@ -81,7 +81,8 @@ class Wait(NamedTuple):
     ``key`` is the same for all who wait on or hold one object, and 0 if there is none. ``tasks`` are the tasks awaited
     (those that are not done), ``holders`` those that hold a sync object, or work for a ``queue.join``; it is None where
     nobody looked for holders, and empty where none was found. ``pending`` of ``total`` parts have not ended; ``place``
-    is its place in line, from 1, of ``total`` that stand there. ``left`` is the time until it ends by itself.
+    is its place in line, from 1, of ``total`` that stand there. ``left`` is the time until it ends by itself, negative
+    if it should have and the loop has not come to that.
     ``started`` tells whether a thread's function has begun. ``known`` is False if something that aiorepl
     cannot see may end the wait. ``error`` says what could not be read. ``first`` if one of several parts may end it.
     """
@@ -126,6 +127,7 @@ class TaskInfo(NamedTuple):
     TaskGroup it is in. ``holds`` is None where nobody looked. ``context`` are its context variables, with a summary of
     each value; None where they were not asked for. ``outcome`` says how it ended. ``own`` marks a task of aiorepl's,
     and the cell that asks. ``error`` says what could not be read. ``grouped`` if it is in the parent's TaskGroup.
+    ``asked`` is for how long it has been seen to be asked to end, whatever it waited on; None if it is not.
     """
 
     number: int
@@ -146,6 +148,7 @@ class TaskInfo(NamedTuple):
     own: bool = False
     error: str = ""
     grouped: bool = False
+    asked: float | None = None
 
 
 class Timer(NamedTuple):

@@ -196,13 +196,13 @@ def _sleep(call: _Call) -> Wait:
 
 
 def _time_left(parts: Iterable[object], loop: asyncio.AbstractEventLoop) -> float | None:
-    """The time until a timer among these goes off."""
+    """The time until a timer among these goes off; negative if the loop has not come to it."""
     for part in parts:
         kind = type(part)
         # uvloop's timers are of no type of asyncio's.
         if kind is asyncio.TimerHandle or _type_name(kind) == "TimerHandle":
             left: float = part.when() - now(loop)  # type: ignore[attr-defined]
-            return max(0.0, left)
+            return left
     return None
 
 

@@ -4,7 +4,7 @@ from aiorepl.introspect.chain import innermost_own
 from aiorepl.introspect.deadlock import dead_tasks, time_limits
 from aiorepl.introspect.graph import edges
 from aiorepl.introspect.values import Explanation, Frame, LoopSnapshot, TaskInfo, Wait, WaitKind
-from aiorepl.introspect.words import wait_words
+from aiorepl.introspect.words import OVERDUE, wait_words
 
 __all__ = ["a_or_an", "line_of", "own_place", "task_words", "why"]
 
@@ -105,7 +105,7 @@ class _Inquiry:
 
     def _waiting(self, info: TaskInfo, wait: Wait, following: TaskInfo | None) -> str:
         if wait.kind == "sleep":
-            return "sleeps" if wait.left is None else f"sleeps {wait.left:.1f} s more"
+            return _sleeping(wait.left)
         lasted = info.seen is not None and info.seen >= _BRIEF
         waits = f"has waited at least {info.seen:.1f} s for" if lasted else "waits for"
         if following is not None and following.number in (wait.holders or ()):
@@ -147,6 +147,8 @@ class _Inquiry:
         if not info.timeouts:
             return ""
         left = min(timeout.left for timeout in info.timeouts)
+        if left <= -OVERDUE:
+            return f", though its timeout was due {-left:.1f} s ago"
         return f", at most until its timeout in {max(0.0, left):.1f} s"
 
     def _circle(self, path: list[int]) -> list[str]:
@@ -195,6 +197,14 @@ def _lasting(snapshot: LoopSnapshot, waiters: dict[int, list[int]]) -> set[int]:
                 found.add(waiter)
                 remaining.append(waiter)
     return found
+
+
+def _sleeping(left: float | None) -> str:
+    if left is None:
+        return "sleeps"
+    if left <= -OVERDUE:
+        return f"has slept {-left:.1f} s longer than it should"
+    return f"sleeps {max(0.0, left):.1f} s more"
 
 
 def a_or_an(what: str) -> str:

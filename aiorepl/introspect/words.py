@@ -10,11 +10,13 @@ from aiorepl.introspect.failures import in_library, own_frame
 from aiorepl.introspect.values import Wait
 from aiorepl.introspect.waits import wait_of
 
-__all__ = ["ordinal", "wait_in_words", "wait_words"]
+__all__ = ["OVERDUE", "ordinal", "wait_in_words", "wait_words"]
 
 # How many holders are named.
 _FEW = 3
 _LONGEST = 120
+# Seconds; a loop with much to do calls a timer a little late.
+OVERDUE = 0.1
 
 
 def wait_words(wait: Wait, name: Callable[[int], str]) -> str:
@@ -122,7 +124,9 @@ def _pending(wait: Wait) -> str:
 
 
 def _left(wait: Wait) -> str:
-    return "" if wait.left is None else f", {wait.left:.1f} s left"
+    if wait.left is None:
+        return ""
+    return f", {-wait.left:.1f} s overdue" if wait.left <= -OVERDUE else f", {max(0.0, wait.left):.1f} s left"
 
 
 def _line(wait: Wait) -> str:

@@ -19,7 +19,7 @@ _LABELS: dict[CauseKind, str] = {
     "memory": "memory of pending tasks",
     "failed": "failed, and nobody looked",
     "other": "something else",
-    "healthy": "healthy",
+    "healthy": "no fault found",
 }
 _ROLES = {3: "error", 2: "alert", 1: "hint", 0: ""}
 _EMPTY = Lines(("",))

@@ -26,7 +26,7 @@ _MEANINGS = {
 def _(value: values.LoopDetails) -> tuple[Block, ...]:
     info = value.loop
     above = view_blocks(View(0, blocked=value.blocked, error=info.error))
-    title = Rule(f"loop {info.number}: {info.kind}, {_state(info)}")
+    title = Rule(f"loop {info.number}: {info.kind}, {'blocked' if value.blocked else _state(info)}")
     return (*above, title, Table((Column(role="dim"), Column()), tuple(_rows(value))))
 
 

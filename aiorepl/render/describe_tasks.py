@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from aiorepl.commands import task_values as values
-from aiorepl.introspect.values import Explanation, Frame, TaskInfo
+from aiorepl.introspect.values import Explanation, Finding, Frame, TaskInfo
 from aiorepl.introspect.words import ordinal
 from aiorepl.render.blocks import Block, Code, Column, Lines, Rule, Table
 from aiorepl.render.describe import describe
@@ -22,6 +22,7 @@ _LABELLED = (Column(role="dim"), Column())
 _ROLES = {3: "error", 2: "alert", 1: "hint"}
 # What is a passing state in a healthy program; see aiorepl.introspect.diagnose.
 _LASTING = "(full queues, ignored cancellations and the like count when a second look, 5 s later, finds them again)"
+_EARLY = 10
 _LOOKED_FOR = (
     "looked for deadlocks, waits that nothing can end, tasks that nobody holds or that ignore their cancellation,"
     " exceptions that nobody retrieved, full queues, a busy executor and coroutines that pile up"
@@ -163,15 +164,28 @@ def _(value: Explanation) -> tuple[Block, ...]:
 @describe.register
 def _(value: values.StuckReport) -> tuple[Block, ...]:
     blocks = [*view_blocks(value.view)]
-    if not value.findings:
-        tasks = f"{value.view.total:,} {'task' if value.view.total == 1 else 'tasks'}"
-        found = f"nothing wrong was found in {tasks}: {_LOOKED_FOR}"
-        return (*blocks, Lines((found,)), Lines((_LASTING,), "dim"))
     for index, finding in enumerate(value.findings):
         blocks += [_EMPTY] if index else []
         blocks.append(Lines((f"{finding.kind}: {finding.title}",), _ROLES.get(finding.severity, "alert")))
         blocks += [Lines(finding.evidence, indent=4), Lines((finding.advice,), "hint", indent=2)]
+    if value.early:
+        blocks += [_EMPTY] if value.findings else []
+        blocks += _early(value.early)
+    if not value.findings:
+        tasks = f"{value.view.total:,} {'task' if value.view.total == 1 else 'tasks'}"
+        found = f"nothing {'else' if value.early else 'wrong'} was found in {tasks}: {_LOOKED_FOR}"
+        blocks += [Lines((found,)), Lines((_LASTING,), "dim")]
     return tuple(blocks)
+
+
+def _early(found: Sequence[Finding]) -> Iterator[Block]:
+    """What may pass, each in a line."""
+    yield Lines(("this may pass, and is a fault if a second look, 5 s later, finds it again:",), "hint")
+    for finding in found[:_EARLY]:
+        where = f" ({finding.evidence[0]})" if finding.evidence else ""
+        yield Lines((f"{finding.kind}: {finding.title}{where}",), indent=4)
+    if len(found) > _EARLY:
+        yield Lines((f"… {len(found) - _EARLY:,} more",), indent=4)
 
 
 @describe.register
