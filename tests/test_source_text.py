@@ -126,6 +126,22 @@ def test_what_only_looks_like_a_prompt(text: str) -> None:
     assert without_prompts(text) == text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'text = """\n>>> 1+1\n2\n"""\nprint(text)',
+        'print("""\n... more\nrest of the text\n""")',
+        "x = '''\nIn [1]: y\nOut[1]: 2\n'''",
+        'text = """\n>>> 1+1\n2\n',
+        "f(\n... , a)",
+        "f(\n...\n)",
+    ],
+)
+def test_what_looks_like_a_prompt_within_python_stays(text: str) -> None:
+    assert without_prompts(text) == text
+    assert pasted(text) == text
+
+
 # Lines that are neither a prompt nor blank, as blank lines at the edges mean nothing in a session.
 source_lines = st.text(alphabet="abc(): 	#'é", min_size=1).filter(str.strip)
 
@@ -148,6 +164,26 @@ def test_stripping_twice_changes_nothing_of_ordinary_code(text: str) -> None:
         return
     if "In [" not in text:
         assert without_prompts(text) == text
+
+
+pieces = st.sampled_from(
+    ["\n", "\n", '"""', "'''", ">>> ", "... ", "...", "   ...: ", "f(", ")", "[", "]", "x", "1", ",", "=", "#", "\\"]
+)
+
+
+@given(st.lists(pieces, min_size=1, max_size=12).map("".join))
+def test_nothing_is_left_out_of_what_is_python_already(text: str) -> None:
+    try:
+        ast.parse(text)
+    except (SyntaxError, ValueError):
+        return
+    assert without_prompts(text) == text
+
+
+@given(st.lists(st.text(alphabet=">.: In[1]xyz'#", max_size=12)), st.sampled_from(['"""', "'''"]))
+def test_the_lines_of_a_string_stay(lines: list[str], quotes: str) -> None:
+    text = "\n".join([f"x = {quotes}", *(line.replace("'", "") for line in lines), quotes])
+    assert without_prompts(text) == text
 
 
 @given(st.text())

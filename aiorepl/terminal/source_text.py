@@ -7,6 +7,8 @@ of Python; whether a text is complete is for the parser (``aiorepl.interpret.sou
 import re
 from dataclasses import dataclass
 
+from aiorepl.interpret.quiet_parse import quiet_parse
+
 __all__ = ["INDENT", "Scan", "indentation_after", "pasted", "scan", "without_prompts", "without_tail"]
 
 INDENT = 4
@@ -135,20 +137,29 @@ def without_prompts(text: str) -> str:
     """Take the prompts of Python or IPython off a copied session and leave out what was printed between them.
 
     As in doctest, a line without a prompt is output. The first prompt may be missing, where copying began behind
-    it. Any other text is returned as it is.
+    it. Any other text is returned as it is, and so is one whose first prompt would stand within a string, or that is
+    Python as it stands: "..." may be a value, and ">>> " a line of a text.
     """
     lines = text.split("\n")
     start = next((number for number, line in enumerate(lines) if line.strip()), 0)
     bare_first = not _FIRST.match(lines[start])
     sample = lines[start + 1] if bare_first and start + 1 < len(lines) else lines[start]
     prompt = _prompt_of(sample, continued=bare_first)
-    if prompt is None:
+    if prompt is None or (bare_first and _is_whole(text, lines[start])):
         return text
     code = lines[start : start + 1] if bare_first else []
     for line in lines[start + len(code) :]:
         if found := prompt.match(line):
             code.append(line[found.end() :])
     return "\n".join(code)
+
+
+def _is_whole(text: str, first: str) -> bool:
+    """Tell whether a text whose first line has no prompt needs none taken off its others."""
+    if scan(first).in_string:
+        return True
+    # "In [2]: x" is Python too: it annotates.
+    return "In [" not in text and quiet_parse(text, "exec") is not None
 
 
 def _prompt_of(line: str, *, continued: bool) -> re.Pattern[str] | None:
