@@ -126,7 +126,7 @@ class _Connection:
             return PlainFrontend.on_standard_streams(self._session, prompts=prompts)
         from aiorepl.terminal.frontend import TerminalFrontend
 
-        frontend = TerminalFrontend.on_terminal(self._session, self._settings)
+        frontend = TerminalFrontend.on_terminal(self._session, self._settings, far=True)
         self._session.read_line = _reading(frontend)
         # As if this process printed it: above the prompt, line by line, and in its order.
         self._session.print_output = _print

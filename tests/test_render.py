@@ -24,7 +24,7 @@ from aiorepl.model import Notice
 from aiorepl.render import colored, plain
 from aiorepl.render.blocks import Block, Column, Lines, Table
 from aiorepl.render.describe import describe
-from aiorepl.render.text import cells, fit, seconds, visible, wrap
+from aiorepl.render.text import cells, fit, harmless, seconds, visible, wrap
 
 ESCAPE = re.compile(r"\x1b\[[\d;]*m")
 
@@ -102,6 +102,12 @@ def test_wide_letters_take_two_columns() -> None:
     assert plain.draw(NameList((NameInfo("日本", "str", "x"), NameInfo("abc", "str", "y")))) == (
         "name  type  value\n日本  str   x\nabc   str   y\n"
     )
+
+
+def test_a_text_may_have_colours_but_not_steer_the_terminal() -> None:
+    assert harmless("\x1b[1;31mRED\x1b[0m\n\té") == "\x1b[1;31mRED\x1b[0m\n\té\x1b[0m"
+    assert harmless("\x1b[2J\x1b]0;title\x07\r\x9b1m\x1b") == r"\x1b[2J\x1b]0;title\x07\r\x9b1m\x1b"
+    assert harmless("one\n\ttwo") == "one\n\ttwo"
 
 
 def test_control_characters_are_made_visible() -> None:

@@ -1,5 +1,6 @@
 """The look of it: toolbar, themes, no colours, dumb and narrow terminals, no UTF-8, settings and startup files."""
 
+import importlib
 import re
 from pathlib import Path
 
@@ -9,7 +10,7 @@ pytest.importorskip("pty")
 
 from person import CONTROL_C, CONTROL_D, ENTER, Person, starts
 
-from aiorepl.model import Notice
+from aiorepl.model import Notice, Result
 from aiorepl.settings import Settings
 from aiorepl.terminal.drawing import Drawing
 
@@ -70,6 +71,22 @@ def test_themes_have_colours_of_their_own_and_can_be_changed(tmp_path: Path, the
         drawn = person.raw[read:].partition(b"theme none")[2]
         plain = drawn[drawn.index(b"def") :]
         assert not COLOUR.search(plain)
+
+
+@pytest.mark.parametrize("colors", [0, 256])
+def test_a_repr_may_have_colours_of_its_own_but_only_in_this_process(colors: int) -> None:
+    def drawn(text: str, *, far: bool) -> str:
+        drawing = Drawing(Settings(), colors=colors, ascii=False, width=lambda: 80, far=far)
+        return drawing.draw(Result(text, 1))
+
+    importlib.import_module("pygments.lexers.python")
+    red = "\x1b[31mRED\x1b[0m 1"
+    assert drawn(red, far=False) == f"{red}\x1b[0m\n"
+    assert drawn("\x1b[2J\x1b[31mRED", far=False) == "\\x1b[2J\x1b[31mRED\x1b[0m\n"
+    assert "RED" in drawn(red, far=True)
+    assert drawn("two\nlines", far=True) == "two\nlines\n"
+    far = drawn(red, far=True)
+    assert "\\x1b[31mRED\\x1b[0m" in far if not colors else "\x1b[31m" not in far
 
 
 def test_no_color_draws_none(tmp_path: Path) -> None:

@@ -22,6 +22,11 @@ _RUNNERS = (
     "<frozen runpy>",
     _LIBRARY + "runpy.py",
 )
+# What stands in for Python's own input() stands below the user's frames, and says nothing.
+_ASKING = tuple(
+    _PACKAGE + os.path.join(*name)
+    for name in (("terminal", "console.py"), ("remote", "far_client.py"), ("remote", "streams.py"))
+)
 # A traceback longer than this is of no use to a person; an exception's message can be of any length.
 LONGEST = 200_000
 
@@ -107,6 +112,8 @@ def _trim(formatted: traceback.TracebackException) -> None:
     while stack and stack[0].filename.startswith(_RUNNERS):
         del stack[0]
     stack[:] = [frame for frame in stack if not frame.filename.endswith(_PASSED)]
+    while stack and stack[-1].filename in _ASKING:
+        del stack[-1]
     # The frame in which a cell is compiled tells nothing about a syntax error in it.
     if hasattr(formatted, "offset") and all(own_frame(frame.filename) for frame in stack):
         stack.clear()

@@ -83,6 +83,9 @@ class FarClient:
                 # Not one long wait: KeyboardInterrupt is raised in a thread only when it runs Python code.
                 with contextlib.suppress(TimeoutError):
                     return future.result(_LOOK)
+        except EOFError as error:
+            # Without what led to it on the server's loop, as the built-in function raises it.
+            raise EOFError(*error.args) from None
         finally:
             with self._lock:
                 open_still = self._asked.pop(number, None) is not None

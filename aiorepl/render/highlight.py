@@ -46,10 +46,10 @@ def highlight(text: str, kind: Literal["python", "traceback", "repr"], *, theme:
     """Colour a text; without its escape codes the result is the text.
 
     ``colors`` is 16, 256 or 2**24 (True counts as 256), or 0 for none. A text longer than ``LONGEST`` is returned as it
-    is. Control characters are left as they are.
+    is, and so is one that has colours of its own. Control characters are left as they are.
     """
     depth = color_depth(colors, theme)
-    if not depth or len(text) > LONGEST:
+    if not depth or len(text) > LONGEST or "\x1b" in text:
         return text
     parts = _traceback(text) if kind == "traceback" else _python(text)
     merged = ((role, "".join(part for _, part in group)) for role, group in groupby(parts, key=itemgetter(0)))

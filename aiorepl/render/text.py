@@ -1,8 +1,9 @@
 """Plain text decisions: what may be shown, how wide it is, and how times are written."""
 
+import re
 import unicodedata
 
-__all__ = ["cells", "fit", "pad", "seconds", "to_ascii", "visible", "wrap"]
+__all__ = ["cells", "fit", "harmless", "pad", "seconds", "to_ascii", "visible", "wrap"]
 
 _ASCII = str.maketrans({"…": "...", "–": "-", "─": "-", "│": "|", "├": "|", "└": "`", "↵": "\\n", "µ": "u", "±": "+-"})
 
@@ -12,6 +13,18 @@ def visible(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+# What sets colours and the like (SGR), or a character that steers a terminal.
+_STEERING = re.compile(r"(?P<style>\x1b\[[\d;:]*m)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def harmless(text: str) -> str:
+    """Return a text of several lines that may set colours but not steer a terminal otherwise, and ends without any."""
+    if text.isprintable():
+        return text
+    shown = _STEERING.sub(lambda found: found[0] if found["style"] else repr(found[0])[1:-1], text)
+    return f"{shown}\x1b[0m" if "\x1b" in shown else shown
 
 
 def _escaped(char: str) -> str:

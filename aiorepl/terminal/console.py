@@ -90,6 +90,9 @@ class Console:
                     return future.result(_LOOK)
         except Interrupted:
             raise KeyboardInterrupt from None
+        except EOFError as error:
+            # Without what led to it on the frontend's loop, as the built-in function raises it.
+            raise EOFError(*error.args) from None
         finally:
             future.cancel()
 

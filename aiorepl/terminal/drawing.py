@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from aiorepl.model import AlertRaised, Answer, Event, Failure, Logged, Notice, Output, Progress, Result
 from aiorepl.render.ansi import paint
-from aiorepl.render.text import visible, wrap
+from aiorepl.render.text import harmless, visible, wrap
 from aiorepl.settings import Settings
 from aiorepl.terminal.theme import detect
 
@@ -16,12 +16,18 @@ __all__ = ["Drawing"]
 class Drawing:
     """Draws with the theme in force and as many colours as the terminal has."""
 
-    def __init__(self, settings: Settings, *, colors: int, ascii: bool, width: Callable[[], int]) -> None:
-        """``colors`` is 0 for none; with ``ascii`` no other character is used."""
+    def __init__(
+        self, settings: Settings, *, colors: int, ascii: bool, width: Callable[[], int], far: bool = False
+    ) -> None:
+        """``colors`` is 0 for none; with ``ascii`` no other character is used.
+
+        What comes from a process that is ``far`` sets no colours of its own.
+        """
         self._settings = settings
         self.colors = colors
         self._ascii = ascii
         self._width = width
+        self._far = far
 
     @property
     def theme(self) -> str:
@@ -69,6 +75,7 @@ class Drawing:
         return self.paint("\n".join(lines), role) + "\n" + detail
 
     def _highlight(self, text: str, kind: str) -> str:
+        text = "\n".join(map(visible, text.split("\n"))) if self._far else harmless(text)
         # Loading pygments takes longer than anyone should wait for the first result: that one has no colours.
         if not self._depth or "pygments.lexers.python" not in sys.modules:
             return text

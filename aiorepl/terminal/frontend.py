@@ -74,6 +74,7 @@ class TerminalFrontend:
         screen: Screen | None = None,
         depth: ColorDepth = ColorDepth.DEPTH_1_BIT,
         ascii: bool = False,
+        far: bool = False,
     ) -> None:
         """Read keys from ``input`` and draw on ``output``.
 
@@ -86,6 +87,7 @@ class TerminalFrontend:
             screen: Shows what the process prints; without it only events are shown.
             depth: How many colours there are.
             ascii: Draw with no other characters.
+            far: The session is another process's.
         """
         self._session = session
         self._settings = settings
@@ -96,7 +98,7 @@ class TerminalFrontend:
         self._depth = depth
         self._loop = asyncio.get_running_loop()
         self._owned = contextlib.ExitStack()
-        self._drawing = Drawing(settings, colors=_colors(depth), ascii=ascii, width=self._columns)
+        self._drawing = Drawing(settings, colors=_colors(depth), ascii=ascii, width=self._columns, far=far)
         self._signature = SignatureHint(session.signature)
         # The application that has the terminal now: the prompt, a question, or none.
         self._app: Application[str] | None = None
@@ -138,7 +140,13 @@ class TerminalFrontend:
 
     @classmethod
     def on_terminal(
-        cls, session: Session, settings: Settings, *, guest: bool = False, takes_input: bool = False
+        cls,
+        session: Session,
+        settings: Settings,
+        *,
+        guest: bool = False,
+        takes_input: bool = False,
+        far: bool = False,
     ) -> "TerminalFrontend":
         """Take over the terminal of this process.
 
@@ -146,6 +154,7 @@ class TerminalFrontend:
             session: Where cells go.
             settings: Those in force.
             guest: It is someone's program. Signals are left alone: Ctrl-C and Ctrl-Z are keys like others.
+            far: The session is another process's.
             takes_input: What reads descriptor 0 gets what it is given by ``type_line``, and no keys.
         """
         from prompt_toolkit.output.vt100 import Vt100_Output
@@ -160,7 +169,17 @@ class TerminalFrontend:
         output = Vt100_Output.from_pty(screen.file, term=os.environ.get("TERM"))
         depth = ColorDepth.from_env() or output.get_default_color_depth()
         ascii = "utf" not in (screen.file.encoding or "").lower()
-        frontend = cls(session, settings, history, input=input, output=output, screen=screen, depth=depth, ascii=ascii)
+        frontend = cls(
+            session,
+            settings,
+            history,
+            input=input,
+            output=output,
+            screen=screen,
+            depth=depth,
+            ascii=ascii,
+            far=far,
+        )
         input.on_raw = frontend._show_foretaste
         frontend._owned.callback(lambda: screen.close(forward=frontend.forwards))
         if isinstance(input, GuestKeyboard):
