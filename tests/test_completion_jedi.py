@@ -23,6 +23,14 @@ class Point:
         """Another point."""
         return self
 
+    def scaled(self, x: int, /, y: int, *, z: int = 3, **more: int) -> "Point":
+        """A larger point."""
+        return self
+
+    def joined(self, *others: "Point", sep: str) -> "Point":
+        """All in one."""
+        return self
+
 
 def answers(text: str, **namespace: object) -> list[list[str]]:
     async def ask() -> list[list[str]]:
@@ -65,6 +73,24 @@ def test_signature_of_what_is_not_there_yet() -> None:
     completer = Completer({"point": Point()}, jedi_deadline=60)
     found = asyncio.run(completer.signature(text, len(text)))
     assert found == Signature("moved", ("by: int=1",), 0, "Another point.")
+
+
+@pytest.mark.parametrize(
+    ("call", "parameters", "active"),
+    [
+        ("scaled(", ("x: int", "/", "y: int", "*", "z: int=3", "**more: int"), 0),
+        ("scaled(1, ", ("x: int", "/", "y: int", "*", "z: int=3", "**more: int"), 2),
+        ("scaled(1, 2, z=", ("x: int", "/", "y: int", "*", "z: int=3", "**more: int"), 4),
+        ("joined(", ('*others: "Point"', "sep: str"), 0),
+    ],
+)
+def test_a_signature_says_what_is_given_by_position_or_by_name(
+    call: str, parameters: tuple[str, ...], active: int
+) -> None:
+    text = f"point.moved().{call}"
+    found = asyncio.run(Completer({"point": Point()}, jedi_deadline=60).signature(text, len(text)))
+    assert found is not None
+    assert found[1:3] == (parameters, active)
 
 
 def test_warming_imports_jedi_in_its_own_thread() -> None:

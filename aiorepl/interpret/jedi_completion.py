@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiorepl.interpret.completion_thread import AbandonableThread
 from aiorepl.interpret.static_completion import LIMIT, fitting
+from aiorepl.interpret.static_signature import with_separators
 from aiorepl.interpret.static_values import UNKNOWN, get_attribute, is_inert
 from aiorepl.model import Completion, Signature
 
@@ -152,6 +153,9 @@ def _signature(text: str, cursor: int, namespace: Mapping[str, object]) -> Signa
     if not found:
         return None
     first = found[0]
-    parameters = tuple(str(parameter.to_string()) for parameter in first.params)
+    # By their places in jedi's list, as two may have one name.
+    numbered = [(one.kind, str(number), str(one.to_string())) for number, one in enumerate(first.params)]
+    written = with_separators(numbered)
+    active = next((place for place, (number, _) in enumerate(written) if number == str(first.index)), None)
     summary = first.docstring(raw=True).strip().partition("\n")[0]
-    return Signature(str(first.name), parameters, first.index, summary)
+    return Signature(str(first.name), tuple(text for _, text in written), active, summary)

@@ -12,7 +12,7 @@ from inspect import Parameter
 
 from aiorepl.interpret.static_values import UNKNOWN, class_dicts, describe, in_class, instance_dict, is_class
 
-__all__ = ["active_parameter", "keywords", "parameters_of", "summary_of_call", "written"]
+__all__ = ["active_parameter", "keywords", "parameters_of", "summary_of_call", "with_separators", "written"]
 
 _C_CALLABLES = (
     types.BuiltinFunctionType,
@@ -131,20 +131,27 @@ _PLAIN = (int, float, complex, str, bytes, bool, type(None), type(...))
 
 def written(parameters: Sequence[Parameter]) -> list[tuple[str, str]]:
     """Each parameter's name with its text as in the source; ``/`` and ``*`` stand between them, with no name."""
+    return with_separators([(parameter.kind, parameter.name, _written(parameter)) for parameter in parameters])
+
+
+def with_separators(parameters: Sequence[tuple[object, str, str]]) -> list[tuple[str, str]]:
+    """Put ``/`` and ``*``, with no name, between the names and texts of parameters of these kinds."""
     texts = []
     star = False
-    for index, parameter in enumerate(parameters):
-        kind = parameter.kind
+    for index, (kind, name, text) in enumerate(parameters):
         if kind is Parameter.KEYWORD_ONLY and not star:
             texts.append(("", "*"))
         star = star or kind in (Parameter.VAR_POSITIONAL, Parameter.KEYWORD_ONLY)
-        mark = _MARKS.get(kind, "")
-        default = "" if parameter.default is Parameter.empty else f"={_default(parameter.default)}"
-        texts.append((parameter.name, f"{mark}{parameter.name}{default}"))
-        following = parameters[index + 1].kind if index + 1 < len(parameters) else None
+        texts.append((name, text))
+        following = parameters[index + 1][0] if index + 1 < len(parameters) else None
         if kind is Parameter.POSITIONAL_ONLY and following is not Parameter.POSITIONAL_ONLY:
             texts.append(("", "/"))
     return texts
+
+
+def _written(parameter: Parameter) -> str:
+    default = "" if parameter.default is Parameter.empty else f"={_default(parameter.default)}"
+    return f"{_MARKS.get(parameter.kind, '')}{parameter.name}{default}"
 
 
 def _default(value: object) -> str:
