@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aiorepl import __version__
 from aiorepl.alerts.debugmode import in_debug_mode
@@ -25,6 +25,9 @@ from aiorepl.options import Options
 from aiorepl.programs import Program, import_from_here, read_file, read_module
 from aiorepl.session.local import LocalSession
 from aiorepl.settings import Settings
+
+if TYPE_CHECKING:
+    from aiorepl.terminal.ending import EndingSignals
 
 __all__ = ["Application"]
 
@@ -90,6 +93,8 @@ class Application:
         self._status = 0
         self._interrupted = False
         self._leaving = False
+        # Of the main thread's, where the frontend has another one.
+        self._ending: EndingSignals | None = None
 
     def run(self) -> int:
         """Run to the end; return the exit status.
@@ -122,10 +127,17 @@ class Application:
             raiser.install()
             if self._has_screen:
                 signal.signal(signal.SIGTSTP, lambda *_: self._in_frontend(self._suspend))
+                self._take_ending()
             self._run_beside(program)
         else:
             self._run_frontend(program)
         return self._end()
+
+    def _take_ending(self) -> None:
+        from aiorepl.terminal.ending import EndingSignals
+
+        self._ending = EndingSignals()
+        self._ending.take()
 
     def _read_program(self) -> Program | None:
         options = self._options
@@ -244,7 +256,7 @@ class Application:
         problems = read_settings(self._settings)
         for name, value in self._options.settings.items():
             self._settings.set(name, value)
-        frontend = TerminalFrontend.on_terminal(self._session, self._settings)
+        frontend = TerminalFrontend.on_terminal(self._session, self._settings, ending=self._ending)
         self._session.past_entries = frontend.past_entries
         for problem in problems:
             frontend.show(Notice(problem, "error"))
@@ -275,6 +287,8 @@ class Application:
     def _end(self) -> int:
         # From here on, Ctrl-C ends the process: nothing is left that it could interrupt.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if self._ending is not None:
+            self._ending.give_back()
         if self._interrupted and not self._converses:
             # As Python does, so that a shell sees what ended it.
             _flush()

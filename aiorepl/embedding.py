@@ -140,6 +140,7 @@ async def _stay(names: ProgramNamespace, what: str, first: tuple[Event, ...]) ->
         raise
     finally:
         prompt.leave()
+        prompt.give_signals_back()
     if (error := prompt.ready.exception()) is not None:
         _say(f"{what} was passed over: {type(error).__name__}: {error}")
 

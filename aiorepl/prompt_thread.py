@@ -16,6 +16,7 @@ from aiorepl.model import Event, Leave, Notice
 from aiorepl.session.jobs import ShellJob, Shells
 from aiorepl.session.local import LocalSession
 from aiorepl.settings import Settings
+from aiorepl.terminal.ending import EndingSignals
 
 __all__ = ["PromptThread", "no_terminal"]
 
@@ -50,7 +51,8 @@ class PromptThread:
     """The prompt of one session; any thread but its own may call its methods.
 
     It takes the program's descriptors 1 and 2, its ``sys.stdin``, ``input`` and ``help``, and the terminal's modes,
-    and gives them back when it ends. Signals it leaves alone.
+    and gives them back when it ends. Signals it leaves alone, but for those that nobody has a handler for and that
+    would end the process with the terminal still taken.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class PromptThread:
         self.ended: concurrent.futures.Future[None] = concurrent.futures.Future()
         # Said at the prompt itself.
         name_future(self.ended, "this prompt")
+        self._ending = EndingSignals()
 
     def claim(self) -> "PromptThread | None":
         """Get the terminal, or return the prompt that has it: its end is to be awaited before another try."""
@@ -99,12 +102,17 @@ class PromptThread:
 
     def start(self) -> None:
         """Begin, in a thread of its own, once the terminal has been claimed."""
+        self._ending.take()
         name = "aiorepl-beside" if self.stays else "aiorepl-prompt"
         threading.Thread(target=self._run, name=name, daemon=True).start()
 
     def give_up(self) -> None:
         """Leave the terminal, which was claimed, to others: the prompt does not begin."""
         self._end()
+
+    def give_signals_back(self) -> None:
+        """Touch no signal any more; to be called by the thread that has called ``start``."""
+        self._ending.give_back()
 
     def leave(self) -> None:
         """End the prompt, whatever it is doing; returns at once."""
@@ -113,6 +121,9 @@ class PromptThread:
 
     def _end(self) -> None:
         global _latest
+        if self.stays:
+            # The program has the main thread, and goes on.
+            self._ending.give_back_soon()
         with _lock:
             if _latest is self:
                 _latest = None
@@ -164,7 +175,9 @@ class PromptThread:
         for name, value in self._settings.items():
             settings.set(name, value)
         session = self._make_session(settings, bounded(settings), start_shell)
-        frontend = TerminalFrontend.on_terminal(session, settings, guest=True, takes_input=self.stays)
+        frontend = TerminalFrontend.on_terminal(
+            session, settings, guest=True, takes_input=self.stays, ending=self._ending
+        )
         session.past_entries = frontend.past_entries
         return session, frontend, problems
 

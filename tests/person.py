@@ -158,6 +158,23 @@ class Person(Terminal):
         self.status = os.waitstatus_to_exitcode(status)
         return self.status
 
+    @property
+    def has_usual_modes(self) -> bool:
+        """The terminal is as a program without a prompt finds it."""
+        modes: int = termios.tcgetattr(self._fd)[3]
+        usual = termios.ICANON | termios.ECHO | termios.ISIG
+        return modes & usual == usual and BRACKETED_PASTE not in self.screen.mode
+
+    def is_ended_by(self, number: int) -> None:
+        """Send a signal, while something is being typed: nothing of the prompt is left but that, and no raw mode."""
+        self.types("half typed")
+        self.sees("^ loop ")
+        os.kill(self.pid, number)
+        assert self.ends() == -number
+        assert self.text.endswith(f"{self.prompt}half typed")
+        assert self.lines[self.row - 1 :][:2] == [f"{self.prompt}half typed", ""]
+        assert self.has_usual_modes
+
     def resize(self, columns: int, rows: int) -> None:
         """Make the terminal's window another size."""
         self.screen.resize(rows, columns)

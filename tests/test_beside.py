@@ -2,7 +2,6 @@
 
 import os
 import signal
-import termios
 from pathlib import Path
 
 import pytest
@@ -49,13 +48,6 @@ def beside(folder: Path, source: str, *options: str, arguments: tuple[str, ...] 
     return starts(folder, "run", "-q", *options, "program.py", *arguments, columns=140)
 
 
-def has_its_usual_modes(person: Person) -> bool:
-    """Tell whether the terminal is as a program without a prompt finds it."""
-    modes: int = termios.tcgetattr(person._fd)[3]
-    usual = termios.ICANON | termios.ECHO | termios.ISIG
-    return modes & usual == usual
-
-
 @pytest.mark.parametrize("run", ["asyncio.run", "__import__('uvloop').run"], ids=["asyncio", "uvloop"])
 def test_cells_run_on_the_programs_loop_and_in_its_names(tmp_path: Path, run: str) -> None:
     if "uvloop" in run:
@@ -99,7 +91,7 @@ def test_what_stops_the_program_is_what_ctrl_c_sends(tmp_path: Path, how: str) -
         assert person.shows("^Ctrl-C was sent to the program$")
         assert person.shows("^stopped by Ctrl-C$")
         assert person.shows(r"^program\.py ended with exit status 4 after \d+\.\d s$")
-        assert has_its_usual_modes(person)
+        assert person.has_usual_modes
 
 
 def test_the_prompt_is_left_and_the_program_goes_on(tmp_path: Path) -> None:
@@ -114,10 +106,26 @@ def test_the_prompt_is_left_and_the_program_goes_on(tmp_path: Path) -> None:
             person.runs("import time; time.sleep(1.01)")
         person.enters("exit()")
         person.sees("^aiorepl: the prompt has been left and program.py goes on; Ctrl-C stops it$")
-        assert has_its_usual_modes(person)
+        assert person.has_usual_modes
         person.send(CONTROL_C)
         assert person.ends() == 4
         assert person.shows(r"^\^Cstopped by Ctrl-C$")
+
+
+def test_a_signal_that_ends_the_program_leaves_no_prompt_behind(tmp_path: Path) -> None:
+    """And one that the program handles is its own; with no prompt there is nothing of ours left."""
+    with beside(tmp_path, SERVICE.replace("RUN", "asyncio.run")) as person:
+        person.runs("_ = signal.signal(signal.SIGTERM, lambda *_: print('handled'))")
+        os.kill(person.pid, signal.SIGTERM)
+        person.sees("^handled$")
+        person.waits_for_prompt()
+        person.is_ended_by(signal.SIGHUP)
+    with beside(tmp_path, SERVICE.replace("RUN", "asyncio.run")) as person:
+        person.runs("_ = asyncio.get_running_loop().call_later(1, lambda: print(signal.getsignal(signal.SIGTERM)))")
+        person.enters("exit()")
+        person.sees(r"^(Handlers\.SIG_DFL|0)$")
+        os.kill(person.pid, signal.SIGTERM)
+        assert person.ends() == -signal.SIGTERM
 
 
 LOOPS = """\

@@ -135,6 +135,12 @@ def test_control_c_ends_what_was_typed_just_now_and_questions_of_its_tasks(home:
     assert app.process.poll() is None
 
 
+def test_a_signal_that_ends_the_client_leaves_no_prompt_behind(home: Home, app: Process) -> None:
+    with connects(home) as person:
+        person.is_ended_by(signal.SIGTERM)
+    assert app.process.poll() is None
+
+
 def test_a_terminal_that_is_closed_in_the_middle_of_a_cell_ends_the_cell(home: Home, app: Process) -> None:
     ended = home.path / "ended"
     with connects(home) as person:

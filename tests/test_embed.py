@@ -112,6 +112,13 @@ def test_a_prompt_on_the_running_loop(tmp_path: Path, loop: str) -> None:
         assert person.last == ["changed:", "nothing", "total 41 42 limit 11", "kept None"]
 
 
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_signal_that_ends_the_program_leaves_no_prompt_behind(tmp_path: Path, loop: str) -> None:
+    pytest.importorskip(loop)
+    with opens(tmp_path, f"{SERVICE}import {loop}; {loop}.run(main())") as person:
+        person.is_ended_by(signal.SIGTERM)
+
+
 SYNC = """
 def work(number):
     word = "local"

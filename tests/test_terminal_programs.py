@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def test_questions_and_debugger_leave_the_terminal_as_it_was(tmp_path: Path, opt
         person.waits_for_prompt()
         # From Python 3.13 on the call is underlined.
         assert [line for line in person.last if "~" not in line] == [
-            "end? ",
+            "end?",
             "Traceback (most recent call last):",
             '  File "<cell 5>", line 1, in <module>',
             "    input('end? ')",
@@ -248,6 +249,12 @@ def at_the_shell(person: Person, command: str) -> str:
     person.send(f"clear; {command}; echo '{end}'\r")
     person.wait(lambda: person.shows(f"^{end}$") and person.before_cursor == "$ ", f"the end of {command}")
     return person.text.partition(f"\n{end}")[0].strip()
+
+
+@modes
+def test_a_signal_that_ends_it_leaves_no_prompt_behind(tmp_path: Path, options: tuple[str, ...]) -> None:
+    with starts(tmp_path, "-q", *options) as person:
+        person.is_ended_by(signal.SIGHUP if options else signal.SIGTERM)
 
 
 def test_killed_by_the_terminal_it_leaves_no_process(tmp_path: Path) -> None:

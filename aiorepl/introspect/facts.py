@@ -179,4 +179,8 @@ def _is_the_programs(handler: object) -> bool:
         return False
     # asyncio.run's own, which cancels the main task.
     function = handler.func if isinstance(handler, functools.partial) else handler
-    return getattr(function, "__func__", None) is not asyncio.Runner._on_sigint  # type: ignore[attr-defined]
+    method = getattr(function, "__func__", None)
+    if getattr(method, "__module__", "") == "aiorepl.terminal.ending":
+        # Ends the process.
+        return False
+    return method is not asyncio.Runner._on_sigint  # type: ignore[attr-defined]

@@ -35,6 +35,7 @@ from aiorepl.terminal.completer import SessionCompleter, SignatureHint
 from aiorepl.terminal.console import Console, Interrupted, install
 from aiorepl.terminal.drawing import Drawing
 from aiorepl.terminal.editing import bindings, prefix_search, processors
+from aiorepl.terminal.ending import EndingSignals
 from aiorepl.terminal.guest_shell import GuestShells
 from aiorepl.terminal.history import HistoryFile, SuggestFromHistory
 from aiorepl.terminal.keyboard import GuestKeyboard
@@ -147,6 +148,7 @@ class TerminalFrontend:
         guest: bool = False,
         takes_input: bool = False,
         far: bool = False,
+        ending: EndingSignals | None = None,
     ) -> "TerminalFrontend":
         """Take over the terminal of this process.
 
@@ -155,6 +157,7 @@ class TerminalFrontend:
             settings: Those in force.
             guest: It is someone's program. Signals are left alone: Ctrl-C and Ctrl-Z are keys like others.
             far: The session is another process's.
+            ending: Taken by the main thread, where this is another one.
             takes_input: What reads descriptor 0 gets what it is given by ``type_line``, and no keys.
         """
         from prompt_toolkit.output.vt100 import Vt100_Output
@@ -188,6 +191,11 @@ class TerminalFrontend:
         frontend._owned.enter_context(install(Console(read=frontend.read_line, page=frontend.page)))
         if settings.flag("title"):
             frontend._owned.enter_context(_title(output))
+        if ending is None:
+            ending = EndingSignals()
+            ending.take()
+            frontend._owned.callback(ending.give_back)
+        frontend._owned.enter_context(ending.attended(frontend.vanish))
         return frontend
 
     def past_entries(self) -> Sequence[str]:
@@ -303,6 +311,18 @@ class TerminalFrontend:
     def close(self) -> None:
         """Give the terminal back."""
         self._owned.close()
+
+    def vanish(self) -> None:
+        """The process is about to be ended by a signal: leave the terminal as at any other end."""
+        if self._screen is not None and not self._screen.in_foreground:
+            # To touch it would stop the process instead.
+            return
+        self._flush()
+        app = self._app
+        if app is not None and app.is_running and not app.is_done:
+            app.exit(exception=EOFError())
+            app._redraw(render_as_done=True)
+        self.close()
 
     def lend_screen(self, waited_for: bool) -> None:
         """A child process is about to be started; any thread may call."""

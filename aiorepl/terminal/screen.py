@@ -163,6 +163,13 @@ class Screen:
             fcntl.ioctl(self._program.fileno(), termios.TIOCSWINSZ, size)
 
     @property
+    def in_foreground(self) -> bool:
+        """Tell whether this process may change the terminal: it is there, and nobody else has been given it."""
+        with contextlib.suppress(OSError):
+            return os.tcgetpgrp(self._input) == os.getpgrp()
+        return False
+
+    @property
     def columns(self) -> int:
         """The width of the terminal."""
         with contextlib.suppress(OSError):
@@ -232,6 +239,11 @@ class Screen:
         self.settle()
         self.status("")
         with self._lock:
+            if self._above is not None:
+                # The prompt has been drawn for the last time, and what was held back for it will not be taken.
+                self._above, self._at_start = None, True
+                held, self._held = self._held, b""
+                self._write(held)
             if not self._at_start:
                 self._write(b"\n")
             self._closed = True
