@@ -368,7 +368,8 @@ PROGRAMS = [
     Program(
         "never-yielded",
         (
-            "import time\nasync def first():\n    time.sleep(0.3)\n    await asyncio.sleep(3600)",
+            "import time\nasync def first():\n    end = time.monotonic() + 0.3\n"
+            "    while time.monotonic() < end: pass\n    await asyncio.sleep(3600)",
             # Of uvloop's steps only samples tell, which a busy machine may take too late to be sure.
             "async def again():\n    while not seen.is_set():\n        await asyncio.sleep(0.05)\n"
             "        tasks.append(asyncio.create_task(first(), name='hog'))\ntasks = []",
@@ -376,7 +377,7 @@ PROGRAMS = [
         ),
         [
             "! never-yielded: the first step of hog (first) held the loop: it did not await anything that long; T",
-            "  <cell 1>, line 3: time.sleep(0.3)",
+            "  <cell 1>, line 4: while time.monotonic() < end: pass",
             "  Let it await something early, so that others get a turn; long work belongs in asyncio.to_thread.",
         ],
         (
@@ -386,7 +387,7 @@ PROGRAMS = [
         QUIET | {"slow": 0.1, "first_step": 0.2},
         uvloop=[
             "! never-yielded: the first step of hog (first) held the loop: it did not await anything that long; ~T",
-            "  <cell 1>, line 3: time.sleep(0.3)",
+            "  <cell 1>, line 4: while time.monotonic() < end: pass",
             "  Let it await something early, so that others get a turn; long work belongs in asyncio.to_thread.",
         ],
     ),

@@ -436,9 +436,7 @@ def test_tasks_that_refuse_to_end_are_named(home: Home) -> None:
         "task = asyncio.create_task(stubborn(), name='mule')\nawait asyncio.sleep(0)"
     )
     ended = run("--exit-timeout", "0.1", "-c", code, home=home)
-    assert ended.out == ""
-    assert ended.status == 0
-    assert ended.err.splitlines()[0] == "alert: did not end in time: mule (stubborn)"
+    assert ended == Ended(0, "", "alert: did not end in time: mule (stubborn)\n")
 
 
 def test_a_thread_that_refuses_to_end_is_named_and_left(home: Home) -> None:

@@ -155,7 +155,7 @@ def test_an_answer_is_data_too() -> None:
     assert (begun, listed) == ({"trace": expected}, {"traces": [expected]})
 
 
-USAGE = "(usage: %trace [FUNC|off] [FUNC] [--max N] [--rate N/SECONDS])"
+USAGE = "(usage: %trace [FUNC|off] [WHICH] [--max N] [--rate N/SECONDS])"
 C_FUNCTION = "builtin_function_or_method"
 
 

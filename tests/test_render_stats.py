@@ -75,6 +75,11 @@ def test_one_task_tells_everything_that_was_counted() -> None:
     [
         (StatsState(1, False), "nothing is counted of the tasks of loop 1\n%stats on begins it\n"),
         (
+            StatsState(1, True, True, 80.8e-6, 0),
+            "steps and wakes are counted of the tasks of loop 1 from now on\n"
+            "%tasks and %task T show what is counted; %stats off ends it\n",
+        ),
+        (
             StatsState(1, True, True, 3.0, 1, price=Price(1.2e-6, 1.5e-6)),
             "steps and wakes are counted of 1 task of loop 1 for 3 s\n"
             "a step that only gives way takes 1.2 us, and 1.5 us if counted: 1.25 times\n"

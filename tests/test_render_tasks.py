@@ -261,6 +261,13 @@ def test_what_is_not_known_of_a_task_is_a_dash() -> None:
     )
 
 
+def test_of_an_ended_task_only_cancellations_that_were_counted_are_shown() -> None:
+    ended = TaskRow(TaskInfo(3, "reader", "", "cancelled"), None, "")
+    assert draw(TaskDetails(VIEW, ended)) == (
+        "3 reader\nstate      cancelled\ncoroutine  –\nage        –\nmade at    –\nmade by    –\n"
+    )
+
+
 STACK = TaskStack(
     VIEW,
     WRITER,

@@ -41,6 +41,42 @@ async def trouble(minute):
 """
 
 
+def test_the_last_alert_is_shown_until_it_is_over_or_the_list_is_cleared() -> None:
+    async def script() -> None:
+        async with watched(slow=5.0, lag=0.0, look=0.1) as seen:
+            await seen.type(
+                "async def take(first, second):\n    async with first:\n        await asyncio.sleep(0)\n"
+                "        async with second: pass",
+                "a, b = asyncio.Lock(), asyncio.Lock()",
+                "x = asyncio.create_task(take(a, b), name='x'); y = asyncio.create_task(take(b, a), name='y')",
+            )
+            await seen.alert("deadlock")
+            assert seen.session.status().last_alert == "deadlock: x and y wait for each other"
+            await seen.type("x.cancel(); y.cancel(); await asyncio.wait({x, y})")
+            assert seen.session.status().last_alert == ""
+            await seen.type("asyncio.get_running_loop().call_exception_handler({'message': 'odd'})")
+            await seen.alert("unhandled")
+            assert seen.session.status().last_alert.endswith("odd")
+            await seen.type("%alerts clear")
+            assert seen.session.status().last_alert == ""
+
+    asyncio.run(script())
+
+
+def test_a_first_step_in_a_known_blocking_call_is_told_of_once() -> None:
+    async def script() -> None:
+        async with watched(slow=0.1, lag=0.0, look=0, first_step=0.2) as seen:
+            await seen.type(
+                "import time\nasync def first(): time.sleep(0.5)",
+                "task = asyncio.create_task(first(), name='hog'); await task",
+            )
+            await seen.alert("blocking-call", "ended")
+            await seen.looked()
+            assert {alert.kind for alert in seen.alerts()} == {"blocking-call"}
+
+    asyncio.run(script())
+
+
 class Clock:
     """Time passes when a test says so."""
 

@@ -215,6 +215,9 @@ class BlockWatch:
             detail=block.hottest,
             what=block.alert.what.replace(" holds the loop", " held the loop", 1),
         )
+        if block.alert.kind == "blocking-call":
+            # That tells what to change; that it was a first step adds nothing.
+            return
         first = exact.first if exact is not None else self._is_new(block)
         self._tell_of_first(block.name, first, duration, block.alert, rules)
 

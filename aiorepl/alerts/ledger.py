@@ -29,6 +29,8 @@ class Ledger:
         self._lock = threading.Lock()
         self._next = 1
         self.forgotten = 0
+        # How often all were forgotten because somebody asked for that.
+        self.cleared = 0
 
     def add(self, alert: Alert, key: object = None) -> Alert:
         """Enter an alert, and return it as it is listed now.
@@ -81,6 +83,7 @@ class Ledger:
             self._alerts.clear()
             self._keys.clear()
             self.forgotten = 0
+            self.cleared += 1
             return count
 
     def _make_room(self) -> None:

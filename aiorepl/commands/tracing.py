@@ -40,7 +40,7 @@ def _to_end(query: Query) -> Iterable[Choice]:
 
 
 add_kind(FunctionName, Kind(str, "a function's name", _to_trace, "FUNC|off"))
-add_kind(TracedName, Kind(str, "the name of a traced function", _to_end, "FUNC"))
+add_kind(TracedName, Kind(str, "the name of a traced function", _to_end))
 add_kind(Rate, Kind(_rate, _RATE, placeholder="N/SECONDS"))
 
 

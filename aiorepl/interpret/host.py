@@ -237,6 +237,9 @@ async def _cancel_all(loop: asyncio.AbstractEventLoop, timeout: float) -> list[s
             loop.call_exception_handler(
                 {"message": "exception while the session was ending", "exception": error, "task": task}
             )
+    for task in pending:
+        # It is named; asyncio need not tell so as well when the task is collected.
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
     return sorted(f"{task.get_name()} ({getattr(task.get_coro(), '__qualname__', '?')})" for task in pending)
 
 

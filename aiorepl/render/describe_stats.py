@@ -22,6 +22,8 @@ STATS_COLUMNS = (
 _WAKES_ONLY = "a loop of this kind runs the steps itself: wakes are counted, and how long a task was busy is not known"
 # How many of those who woke a task are told of one task.
 _NAMED = 5
+# Seconds; counting that has lasted for less has just begun.
+_BEGUN = 0.1
 
 
 def counted_words(counted: Counted) -> str:
@@ -70,9 +72,10 @@ def _(value: StatsState) -> tuple[Block, ...]:
 def _state(value: StatsState) -> str:
     if not value.on:
         return f"nothing is counted of the tasks of loop {value.loop}"
-    tasks = f"{value.tasks:,} {'task' if value.tasks == 1 else 'tasks'}"
+    tasks = f"{value.tasks:,} {'task' if value.tasks == 1 else 'tasks'}" if value.tasks else "the tasks"
+    since = f"for {seconds(value.elapsed)}" if value.elapsed >= _BEGUN else "from now on"
     others = "" if value.own else ", for another session"
-    return f"steps and wakes are counted of {tasks} of loop {value.loop} for {seconds(value.elapsed)}{others}"
+    return f"steps and wakes are counted of {tasks} of loop {value.loop} {since}{others}"
 
 
 def _who(one: Woken) -> str:

@@ -19,6 +19,7 @@ _DEEPEST = 6
 _EMPTY = Lines(("",))
 _LABELLED = (Column(role="dim"), Column())
 # What each severity of a finding is drawn in.
+_ENDED = frozenset(("done", "cancelled", "failed"))
 _ROLES = {3: "error", 2: "alert", 1: "hint"}
 # What is a passing state in a healthy program; see aiorepl.introspect.diagnose.
 _LASTING = "(full queues, ignored cancellations and the like count when a second look, 5 s later, finds them again)"
@@ -329,7 +330,9 @@ def _detail_rows(value: values.TaskDetails) -> Iterator[tuple[str, str]]:
     yield from _rows("holds", (f"{held.what or held.kind} since {_full(held.frame)}" for held in info.holds or ()))
     yield from _rows("timeouts", (f"{_timeout(timeout.left)}, at {_full(timeout.frame)}" for timeout in info.timeouts))
     yield from _rows("awaited by", map(_placed, value.awaited_by))
-    yield "cancelled", _times(info)
+    if info.state not in _ENDED or info.cancels:
+        # Of one that was cancelled before its first step Python keeps no count.
+        yield "cancelled", _times(info)
     if value.row.stats is not None:
         yield from stats_rows(value.row.stats, spot)
     yield from _rows("context", (f"{name} = {summary}" for name, summary in info.context or ()))

@@ -1,5 +1,6 @@
 """What a session tells of alerts: those of its loop, at once, and never so many that nobody could read them."""
 
+import asyncio
 import threading
 from collections.abc import Callable
 
@@ -7,6 +8,7 @@ from aiorepl.alerts.pacing import Pacing
 from aiorepl.alerts.values import Alert, Rules
 from aiorepl.alerts.watcher import Watcher
 from aiorepl.interpret.host import Host
+from aiorepl.introspect.book import BOOK
 from aiorepl.introspect.loops import number_of
 from aiorepl.model import AlertRaised, Event, Notice
 from aiorepl.settings import Settings
@@ -17,6 +19,15 @@ __all__ = ["AlertFeed", "rules_of"]
 def rules_of(settings: Settings) -> Rules:
     """Return the rules that the settings ask for."""
     return Rules(**{name: settings.seconds(name) for name in Rules._fields if name in settings})  # type: ignore[arg-type]
+
+
+# What is so until one of its tasks ends; nobody tells of that.
+_LASTING = frozenset(("deadlock", "lost-wait"))
+
+
+def _has_ended(number: int | None) -> bool:
+    task = BOOK.find(number) if number is not None else None
+    return not isinstance(task, asyncio.Task) or task.done()
 
 
 class AlertFeed:
@@ -30,15 +41,27 @@ class AlertFeed:
         self._tell = tell
         self._pacing = Pacing()
         self._lock = threading.Lock()
-        self.last = ""
+        # The last one, in a line and, if the watcher told of it, itself; and how often the list had been cleared by then.
+        self._last: tuple[str, Alert | None, int] = ("", None, 0)
         self.close = watcher.listen(self.take)
+
+    @property
+    def last(self) -> str:
+        """The last one in a line, until it is over or the list has been cleared."""
+        text, alert, cleared = self._last
+        over = alert is not None and alert.kind in _LASTING and _has_ended(alert.task)
+        return "" if over or cleared != self._watcher.ledger.cleared else text
+
+    def note(self, text: str, alert: Alert | None = None) -> None:
+        """Keep this as the last one."""
+        self._last = text, alert, self._watcher.ledger.cleared
 
     def take(self, alert: Alert) -> None:
         """An alert is new, has come again, or has ended."""
         host = self._host()
         if not host.owned and alert.loop not in (None, number_of(host.loop)):
             return
-        self.last = f"{alert.kind}: {alert.what}"
+        self.note(f"{alert.kind}: {alert.what}", alert)
         with self._lock:
             shown = self._pacing.show(alert)
         if shown:

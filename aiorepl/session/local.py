@@ -567,7 +567,7 @@ class LocalSession:
     def _tell(self, event: Event) -> None:
         """Announce an event, from any thread."""
         if isinstance(event, Notice) and event.level == "alert":
-            self._feed.last = event.text
+            self._feed.note(event.text)
         if self._listening:
             # The frontend's loop may be closing already: nobody is left to be told.
             with contextlib.suppress(RuntimeError):
