@@ -41,7 +41,7 @@ class AlertFeed:
         self._tell = tell
         self._pacing = Pacing()
         self._lock = threading.Lock()
-        # The last one, in a line and, if the watcher told of it, itself; and how often the list had been cleared by then.
+        # The last one in a line, itself if the watcher told of it, and how often the list had been cleared by then.
         self._last: tuple[str, Alert | None, int] = ("", None, 0)
         self.close = watcher.listen(self.take)
 
