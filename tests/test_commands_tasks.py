@@ -386,6 +386,19 @@ def test_where_needs_a_task_or_group() -> None:
     assert group.drawn.startswith("1 task: 1 waiting\n\n1 task (")
 
 
+def test_why_says_that_nothing_can_end_a_wait() -> None:
+    _, why, kept = session(
+        "async def hears():\n    opened = asyncio.Event()\n    await opened.wait()\n"
+        "async def has(event): await event.wait()\nevent = asyncio.Event()\n"
+        "a = asyncio.create_task(hears(), name='a'); b = asyncio.create_task(has(event), name='b')\n"
+        "await asyncio.sleep(0)",
+        "%why a",
+        "%why b",
+    )
+    assert "Nobody else has what a hears waits for: nothing but cancelling it ends that." in why.drawn
+    assert "Nobody else" not in kept.drawn
+
+
 def test_why_stuck_locks_and_tree_answer() -> None:
     _, why, stuck, locks, tree = session("a = await begin('alpha', sleeper)", "%why alpha", "%stuck", "%locks", "%tree")
     assert why.drawn

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from made_snapshots import awaits, parked, snapshot, task, wants
 
 from aiorepl.introspect.diagnose import LET_IT_END, Facts, counts, examine, findings
-from aiorepl.introspect.facts import gather_facts
+from aiorepl.introspect.facts import gather_facts, only_cancelling_ends
 from aiorepl.introspect.look import look_now
 from aiorepl.introspect.values import ExecutorInfo, Finding, LoopSnapshot, TaskInfo, Wait
 
@@ -156,13 +157,25 @@ async def consume() -> None:
     await queue.get()  # nobody puts into the queue
 
 
+async def answer() -> None:
+    future = asyncio.get_running_loop().create_future()
+    await future  # nobody sets the future
+
+
+async def answer_somebody(keep: Callable[[asyncio.Future[None]], object]) -> None:
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    keep(future)
+    await future
+
+
 @pytest.mark.parametrize(
     ("lost", "mark", "what"),
     [
         (lambda: wait_for_news(asyncio.Event()), "nobody has the event", "an Event"),
         (consume, "nobody puts into the queue", "a Queue(maxsize=0)"),
+        (answer, "nobody sets the future", "a future"),
     ],
-    ids=["event", "queue"],
+    ids=["event", "queue", "future"],
 )
 def test_a_wait_for_what_nobody_else_has_is_lost(
     lost: Callable[[], Coroutine[Any, Any, None]], mark: str, what: str
@@ -171,7 +184,7 @@ def test_a_wait_for_what_nobody_else_has_is_lost(
         return asyncio.create_task(lost(), name="reader")
 
     (finding,) = found_in(program)
-    coroutine = "wait_for_news" if what == "an Event" else "consume"
+    coroutine = {"an Event": "wait_for_news", "a future": "answer"}.get(what, "consume")
     assert (finding.kind, finding.severity, len(finding.tasks)) == ("lost-wait", 3, 1)
     assert finding.title == f"reader {coroutine} waits for {what} that nobody else has"
     assert finding.evidence == (f"reader {coroutine} ({line(mark)})",)
@@ -189,6 +202,53 @@ def test_an_event_that_somebody_has_is_not_lost(keep: Callable[[asyncio.Event], 
 
     assert found_in(program) == ()
     EVENTS.clear()
+
+
+KEPT: list[object] = []
+WEAKLY: "weakref.WeakSet[asyncio.Future[None]]" = weakref.WeakSet()
+
+
+@pytest.mark.parametrize(
+    "keep",
+    [
+        KEPT.append,
+        lambda future: KEPT.append(future.set_result),
+        lambda future: KEPT.append(weakref.ref(future)),
+        WEAKLY.add,
+        lambda future: asyncio.get_running_loop().call_later(3600, future.set_result, None),
+    ],
+    ids=["it", "its method", "a weak reference", "a weak set", "a timer"],
+)
+def test_a_future_that_somebody_has_is_not_lost(keep: Callable[[asyncio.Future[None]], object]) -> None:
+    async def program() -> object:
+        return asyncio.create_task(answer_somebody(keep), name="reader")
+
+    assert found_in(program) == ()
+    KEPT.clear()
+
+
+def test_that_only_cancelling_ends_a_wait_is_told_when_it_is_asked() -> None:
+    """That is how to run until one is cancelled, and so no finding."""
+    kept: list[asyncio.Future[None]] = []
+
+    async def until_cancelled() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    async def until_somebody_sets_it() -> None:
+        kept.append(asyncio.get_running_loop().create_future())
+        await kept[0]
+
+    async def program() -> object:
+        return [
+            asyncio.create_task(until_cancelled(), name="a"),
+            asyncio.create_task(until_somebody_sets_it(), name="b"),
+            asyncio.create_task(asyncio.sleep(3600), name="c"),
+        ]
+
+    with come_to_a_halt(program) as (taken, facts):
+        assert findings(taken, facts) == ()
+        ends = {info.name: only_cancelling_ends(taken, info.number) for info in taken.tasks}
+    assert ends == {"a": True, "b": False, "c": False}
 
 
 @pytest.fixture

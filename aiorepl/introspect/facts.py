@@ -19,7 +19,7 @@ from aiorepl.introspect.pieces import PIECE, at_once
 from aiorepl.introspect.referrers import MOST, MOST_OBJECTS, Search, parts_of, search_for
 from aiorepl.introspect.values import LoopSnapshot, TaskInfo, WaitKind
 
-__all__ = ["gather_facts", "gathering"]
+__all__ = ["gather_facts", "gathering", "only_cancelling_ends"]
 
 # Kinds of waits that somebody ends who has the thing at hand.
 _ENDED_BY_HAND: frozenset[WaitKind] = frozenset(
@@ -72,7 +72,17 @@ def gathering(
     return Facts(tuple(lost), lost_and_dropped, _alone(loop), before or {}, frozenset(moved))
 
 
-def _is_lost(numbers: Sequence[int]) -> Generator[None, None, bool]:
+def only_cancelling_ends(snapshot: LoopSnapshot, number: int) -> bool:
+    """Tell whether nobody but those who wait has what a task of the snapshot waits for; on the loop's own thread.
+
+    For this one task all objects of the process are gone through.
+    """
+    groups = _groups(snapshot, {info.number: info for info in snapshot.tasks})
+    numbers = next((group for group in groups if group is not None and number in group), None)
+    return numbers is not None and at_once(_is_lost(numbers, but_for_cancelling=True))
+
+
+def _is_lost(numbers: Sequence[int], *, but_for_cancelling: bool = False) -> Generator[None, None, bool]:
     """Tell whether whatever can reach what the first task waits for is part of the waiting of all of these itself."""
     waiting: set[int] = set()
     for count, number in enumerate(numbers):
@@ -82,7 +92,7 @@ def _is_lost(numbers: Sequence[int]) -> Generator[None, None, bool]:
         waiting |= parts_of(pending_task(number))
         if count % _AT_A_TIME == 0:
             yield
-    search = _search(numbers, waiting)
+    search = _search(numbers, waiting, but_for_cancelling)
     if search is None or not (yield from search.in_pieces()):
         return False
     for count, number in enumerate(numbers):
@@ -94,9 +104,12 @@ def _is_lost(numbers: Sequence[int]) -> Generator[None, None, bool]:
     return True
 
 
-def _search(numbers: Sequence[int], waiting: set[int]) -> Search | None:
+def _search(numbers: Sequence[int], waiting: set[int], but_for_cancelling: bool) -> Search | None:
     tasks = [task for number in numbers[: MOST_OBJECTS + 1] if (task := pending_task(number)) is not None]
-    return search_for(tasks, waiting, whole=len(tasks) == len(numbers)) if tasks else None
+    if not tasks:
+        return None
+    whole = len(tasks) == len(numbers)
+    return search_for(tasks, waiting, whole=whole, but_for_cancelling=but_for_cancelling)
 
 
 def _still_waits(number: int) -> bool:

@@ -51,7 +51,9 @@ _ACTIVE: tuple[type, ...] = (asyncio.Task, asyncio.AbstractEventLoop, asyncio.Ha
 _HEAP_TYPE = 1 << 9
 
 
-def search_for(tasks: Sequence[Task], waiting: set[int], *, whole: bool) -> "Search | None":
+def search_for(
+    tasks: Sequence[Task], waiting: set[int], *, whole: bool, but_for_cancelling: bool = False
+) -> "Search | None":
     """Prepare to look who can reach what the first task waits for; on the loop's own thread.
 
     Args:
@@ -59,21 +61,34 @@ def search_for(tasks: Sequence[Task], waiting: set[int], *, whole: bool) -> "Sea
             (the ones that only await them).
         waiting: The identities of what makes up all of these.
         whole: Whether these are all.
+        but_for_cancelling: Do not ask who can cancel them, be it how they are meant to end.
 
     Returns:
         None if it can be reached, as is seen at first sight, or if too much would have to be gone through.
     """
     wanted = _awaited_objects(tasks[0])
-    if is_main(tasks[0]) or any(weakref.getweakrefcount(item) for item in wanted[1:]):
+    weakly = any(weakref.getweakrefcount(item) for item in wanted[1:]) or _has_weakly(wanted[0], len(tasks))
+    if is_main(tasks[0]) or weakly:
         # Ctrl-C ends the first, and who has a weak reference has all that is needed.
         return None
-    if not _has_by_name(tasks[0], wanted[1:]):
-        # "await Event().wait()" is how to run until one is cancelled: who can do that must be part of the waiting, too.
+    if not (but_for_cancelling or _has_by_name(tasks[0], wanted)):
+        # "await Event().wait()", or "await Future()", is how to run until one is cancelled: who can do that must be
+        # part of the waiting, too.
         if not whole or len(tasks) > MOST_OBJECTS:
             return None
         wanted += tasks
         waiting = waiting.difference(map(id, tasks))
     return Search(waiting, wanted)
+
+
+def _has_weakly(future: object, looks: int) -> bool:
+    """Tell whether somebody has a weak reference to a future, beside so many looks that note what a task waits for."""
+    references: list[object] = list(weakref.getweakrefs(future))
+    gauge: list[object] = [_Gauge()]
+    # Whoever asks for a plain one gets the same.
+    return len(references) > 1 or (
+        bool(references) and sys.getrefcount(references[0]) - sys.getrefcount(gauge[0]) > looks
+    )
 
 
 def _has_by_name(task: Task, wanted: list[object]) -> bool:

@@ -1,5 +1,7 @@
 """Why a task is not finished, in plain sentences down to the root cause; pure, over the values of a snapshot."""
 
+from collections.abc import Container
+
 from aiorepl.introspect.chain import innermost_own
 from aiorepl.introspect.deadlock import dead_tasks, time_limits
 from aiorepl.introspect.graph import edges
@@ -19,9 +21,12 @@ _LASTING: frozenset[WaitKind] = frozenset(("event", "condition", "barrier"))
 _ENDED = frozenset(("done", "cancelled", "failed"))
 
 
-def why(snapshot: LoopSnapshot, number: int) -> Explanation:
-    """Explain why a task of the snapshot is not finished; one that is not in it is said to be gone."""
-    return _Inquiry(snapshot).explained(number)
+def why(snapshot: LoopSnapshot, number: int, *, nobody_ends: Container[int] = ()) -> Explanation:
+    """Explain why a task of the snapshot is not finished; one that is not in it is said to be gone.
+
+    What the tasks in ``nobody_ends`` wait for is at hand for nobody else: see ``facts.only_cancelling_ends``.
+    """
+    return _Inquiry(snapshot, nobody_ends).explained(number)
 
 
 def task_words(info: TaskInfo) -> str:
@@ -43,8 +48,9 @@ def line_of(frame: Frame) -> str:
 class _Inquiry:
     """Follows waits from task to task."""
 
-    def __init__(self, snapshot: LoopSnapshot) -> None:
+    def __init__(self, snapshot: LoopSnapshot, nobody_ends: Container[int]) -> None:
         self.snapshot = snapshot
+        self.nobody_ends = nobody_ends
         self.tasks = {info.number: info for info in snapshot.tasks}
         self.targets: dict[int, list[int]] = {}
         waiters: dict[int, list[int]] = {}
@@ -64,6 +70,9 @@ class _Inquiry:
         if len(told) > _STEPS:
             sentences.append(f"And so on, through {len(told) - _STEPS} more tasks.")
         sentences += self._circle(path)
+        if path[-1] in self.nobody_ends:
+            name = task_words(self.tasks[path[-1]])
+            sentences.append(f"Nobody else has what {name} waits for: nothing but cancelling it ends that.")
         if blocked := self._blocked(path):
             sentences.append(blocked)
         return Explanation(number, tuple(sentences), tuple(path))

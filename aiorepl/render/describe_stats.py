@@ -73,7 +73,7 @@ def _state(value: StatsState) -> str:
     if not value.on:
         return f"nothing is counted of the tasks of loop {value.loop}"
     tasks = f"{value.tasks:,} {'task' if value.tasks == 1 else 'tasks'}" if value.tasks else "the tasks"
-    since = f"for {seconds(value.elapsed)}" if value.elapsed >= _BEGUN else "from now on"
+    since = f"for {seconds(value.elapsed)}" if (value.elapsed or 0.0) >= _BEGUN else "from now on"
     others = "" if value.own else ", for another session"
     return f"steps and wakes are counted of {tasks} of loop {value.loop} {since}{others}"
 
