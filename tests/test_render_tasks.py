@@ -261,6 +261,20 @@ def test_what_is_not_known_of_a_task_is_a_dash() -> None:
     )
 
 
+def test_a_list_of_tasks_keeps_their_places_on_a_narrow_screen() -> None:
+    table = TaskTable(VIEW, (row(7, "writer", "Lock held by reader", age=12.4), row(8, "fetcher-of-pages", "sleep")))
+    assert draw(table, 40) == (
+        "3 tasks: 1 running, 2 waiting\n"
+        "\n"
+        "#  task              state       age\n"
+        "7  writer            waiting  12.4 s\n"
+        "    worker app.py:10  Lock held by\n"
+        "    reader\n"
+        "8  fetcher-of-pages  waiting       –\n"
+        "    worker app.py:10  sleep\n"
+    )
+
+
 def test_of_an_ended_task_only_cancellations_that_were_counted_are_shown() -> None:
     ended = TaskRow(TaskInfo(3, "reader", "", "cancelled"), None, "")
     assert draw(TaskDetails(VIEW, ended)) == (

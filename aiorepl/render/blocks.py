@@ -19,11 +19,15 @@ _NARROWEST = 24
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table; numbers stand to the right."""
+    """A column of a table; numbers stand to the right.
+
+    One that ``folds`` goes below the others with the last one, which it stands before, where it would be cut.
+    """
 
     title: str = ""
     role: str = ""
     right: bool = False
+    folds: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +122,15 @@ class _Layout:
             line = self._fit(" " * block.indent + self._clean(text), self.width)
             yield (Segment(line, code=True),)
 
-    def _table(self, table: Table) -> Iterator[Line]:
+    def _table(self, table: Table, *, folded: bool = False) -> Iterator[Line]:
         titles = tuple(column.title for column in table.columns)
         rows = [tuple(self._clean(text) for text in row) for row in table.rows]
         widths = self._widths([titles, *rows])
         left = self.width - sum(width + _GAP for width in widths[:-1])
-        below = left < _NARROWEST and left < widths[-1] and len(widths) > 1
+        below = folded or (left < _NARROWEST and left < widths[-1] and len(widths) > 1)
+        if below and not folded and table.columns[-2].folds and widths[-2] < _widest(rows, -2):
+            yield from self._table(_folded(table), folded=True)
+            return
         if any(titles):
             yield self._row(table, titles, widths, None if below else left, heading=True)[0]
         for row in rows:
@@ -155,6 +162,16 @@ class _Layout:
         if last.right:
             first = pad(first, min(left, widths[-1]), right=True)
         return [_stripped([*start, Segment(first, role)]), *((margin, Segment(line, role)) for line in more)]
+
+
+def _widest(rows: list[tuple[str, ...]], column: int) -> int:
+    return max((cells(row[column]) for row in rows), default=0)
+
+
+def _folded(table: Table) -> Table:
+    """The table with its last two columns in one."""
+    rows = tuple((*row[:-2], "  ".join(filter(None, row[-2:]))) for row in table.rows)
+    return Table((*table.columns[:-2], table.columns[-1]), rows)
 
 
 def _stripped(line: list[Segment]) -> Line:

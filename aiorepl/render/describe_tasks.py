@@ -63,7 +63,7 @@ def _(value: values.TaskTable) -> tuple[Block, ...]:
         Column("task", "function"),
         Column("state", "keyword"),
         Column("age", right=True),
-        Column("coroutine"),
+        Column("coroutine", folds=True),
         Column("waits on"),
     )
     rows = tuple(
@@ -80,7 +80,7 @@ def _(value: values.TaskGroups) -> tuple[Block, ...]:
         Column("state", "keyword"),
         Column("oldest", right=True),
         Column("first", "number", right=True),
-        Column("coroutine"),
+        Column("coroutine", folds=True),
         Column("waits on"),
     )
     rows = tuple(
@@ -111,7 +111,12 @@ def _(value: values.TaskTree) -> tuple[Block, ...]:
         )
         for line, (prefix, row) in enumerate(zip(prefixes, value.rows, strict=True))
     )
-    columns = (Column("task", "function"), Column("state", "keyword"), Column("coroutine"), Column("waits on"))
+    columns = (
+        Column("task", "function"),
+        Column("state", "keyword"),
+        Column("coroutine", folds=True),
+        Column("waits on"),
+    )
     more = f"… {value.omitted:,} more; %tree TASK draws those below one"
     return _listed(value.view, columns, rows, more if value.omitted else "")
 
