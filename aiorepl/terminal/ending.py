@@ -28,7 +28,7 @@ class EndingSignals:
     def __init__(self) -> None:
         """Touch nothing yet."""
         self._process = os.getpid()
-        self._prompt: tuple[asyncio.AbstractEventLoop, Callable[[], None]] | None = None
+        self._prompt: tuple[asyncio.AbstractEventLoop, Callable[[], None], Callable[[], bool]] | None = None
 
     def take(self) -> None:
         """Take the signals that have no handler; does nothing but in the main thread, where alone it can be done."""
@@ -58,9 +58,12 @@ class EndingSignals:
         ctypes.pythonapi.Py_AddPendingCall(pending, None)
 
     @contextlib.contextmanager
-    def attended(self, leave: Callable[[], None]) -> Iterator[None]:
-        """Have ``leave`` give the terminal back, on the loop that is running now."""
-        self._prompt = asyncio.get_running_loop(), leave
+    def attended(self, leave: Callable[[], None], *, in_foreground: Callable[[], bool]) -> Iterator[None]:
+        """Have ``leave`` give the terminal back, on the loop that is running now.
+
+        It is not called while the process is not ``in_foreground``: to change the terminal then would stop it.
+        """
+        self._prompt = asyncio.get_running_loop(), leave, in_foreground
         try:
             yield
         finally:
@@ -71,12 +74,12 @@ class EndingSignals:
         signal.signal(number, signal.SIG_DFL)
         prompt = self._prompt
         # A child that was forked has no prompt.
-        if prompt is None or os.getpid() != self._process:
+        if prompt is None or os.getpid() != self._process or not prompt[2]():
             os.kill(os.getpid(), number)
             return
         # Not by threading, which takes locks: the main thread may hold them just now.
         _thread.start_new_thread(_insist, (number,))
-        loop, leave = prompt
+        loop, leave, _ = prompt
         try:
             loop.call_soon_threadsafe(_depart, number, leave)
         except RuntimeError:

@@ -195,7 +195,7 @@ class TerminalFrontend:
             ending = EndingSignals()
             ending.take()
             frontend._owned.callback(ending.give_back)
-        frontend._owned.enter_context(ending.attended(frontend.vanish))
+        frontend._owned.enter_context(ending.attended(frontend.vanish, in_foreground=screen.in_foreground))
         return frontend
 
     def past_entries(self) -> Sequence[str]:
@@ -314,9 +314,6 @@ class TerminalFrontend:
 
     def vanish(self) -> None:
         """The process is about to be ended by a signal: leave the terminal as at any other end."""
-        if self._screen is not None and not self._screen.in_foreground:
-            # To touch it would stop the process instead.
-            return
         self._flush()
         app = self._app
         if app is not None and app.is_running and not app.is_done:

@@ -162,7 +162,6 @@ class Screen:
             size = fcntl.ioctl(self._real, termios.TIOCGWINSZ, b"\0" * 8)
             fcntl.ioctl(self._program.fileno(), termios.TIOCSWINSZ, size)
 
-    @property
     def in_foreground(self) -> bool:
         """Tell whether this process may change the terminal: it is there, and nobody else has been given it."""
         with contextlib.suppress(OSError):
