@@ -241,6 +241,16 @@ def test_shell_stops_and_continues_the_repl(tmp_path: Path, options: tuple[str, 
         person.wait(lambda: person.before_cursor == "$ ", "the shell's prompt")
         assert at_the_shell(person, "stty -a") == shell_modes
         assert at_the_shell(person, "echo $?") == "0"
+        if options:
+            return
+        # In the background it may not touch the terminal: a signal ends it nevertheless.
+        person.send(f"{sys.executable} -m aiorepl -q\r")
+        person.prompt = ">>> "
+        person.waits_for_prompt()
+        person.send(CONTROL_Z)
+        person.prompt = "$ "
+        person.wait(lambda: person.before_cursor == "$ ", "the shell's prompt")
+        assert at_the_shell(person, "kill %1; bg %1; wait %1; echo $?").endswith("143")
 
 
 def at_the_shell(person: Person, command: str) -> str:
