@@ -12,7 +12,7 @@ from typing import Any
 
 from aiorepl.errors import ServeError
 from aiorepl.far_arguments import OPTIONS, OPTIONS_HELP, Request, asks_for_help, read_code, read_request
-from aiorepl.far_output import columns, write, write_json, write_value
+from aiorepl.far_output import columns, write, write_foreign, write_json, write_value
 from aiorepl.interpret.daemon import in_thread
 from aiorepl.model import Answer, Done, Event, Failure, Leave, Notice, Output, Result
 from aiorepl.remote.client import RemoteSession
@@ -142,12 +142,12 @@ class _Asker:
             case Output(text, stream):
                 write(sys.stdout if stream == "stdout" else sys.stderr, text)
             case Result(text, _, note):
-                write(sys.stdout, f"{text}\n")
+                write_foreign(sys.stdout, f"{text}\n")
                 write(sys.stderr, f"{note}\n" if note else "")
             case Answer(value):
                 self._answered(value)
             case Failure(text):
-                write(sys.stderr, text)
+                write_foreign(sys.stderr, text)
                 return 1
             case Notice(text, level, detail):
                 write(sys.stderr, f"{text}\n{detail}")

@@ -5,7 +5,7 @@ import shutil
 import sys
 from typing import Any
 
-__all__ = ["columns", "write", "write_json", "write_value"]
+__all__ = ["columns", "write", "write_foreign", "write_json", "write_value"]
 
 # Where there is no terminal.
 _WIDTH = 120
@@ -40,6 +40,15 @@ def write(stream: Any, text: str) -> None:
         encoding = stream.encoding or "ascii"
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
     stream.flush()
+
+
+def write_foreign(stream: Any, text: str) -> None:
+    """Print what another program made of a value, which is not to steer the terminal that it is shown on."""
+    if stream.isatty():
+        from aiorepl.render.text import visible
+
+        text = "\n".join(map(visible, text.split("\n")))
+    write(stream, text)
 
 
 def columns() -> int:

@@ -166,6 +166,15 @@ def test_a_terminal_that_can_do_nothing_is_used_as_wide_as_it_is(home: Home, app
         person.sees(r"^Who holds a lock is not looked for where there are more than\n5,000 tasks; %why and %locks do\.")
 
 
+def test_what_a_program_shows_of_a_value_does_not_steer_the_terminal(home: Home, app: Process) -> None:
+    clears = r"type('Clears', (), {'__repr__': lambda self: '\x1b[2J\x1b[31mred'})()"
+    with Person(home.path, "exec", "web", clears, **runtime(home)) as person:
+        assert person.ends() == 0
+        assert person.raw == b"\\x1b[2J\\x1b[31mred\r\n"
+    # Who reads a pipe has it as it is.
+    assert run_to_the_end("exec", "web", clears, home=home, **runtime(home)).out == "\x1b[2J\x1b[31mred\n"
+
+
 def test_cells_come_from_a_pipe_too(home: Home, app: Process) -> None:
     told = connect(home, "x = 6\nasync def f():\n    return x * 7\n\nawait f()\n1 / 0\nprint(_)\n")
     assert (told.status, told.out) == (0, "42\n42\n")
