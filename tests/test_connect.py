@@ -168,7 +168,7 @@ def test_a_terminal_that_can_do_nothing_is_used_as_wide_as_it_is(home: Home, app
 
 def test_what_a_program_shows_of_a_value_does_not_steer_the_terminal(home: Home, app: Process) -> None:
     clears = r"type('Clears', (), {'__repr__': lambda self: '\x1b[2J\x1b[31mred'})()"
-    with Person(home.path, "exec", "web", clears, **runtime(home)) as person:
+    with Person(home.path, "exec", "web", clears, AIOREPL_RUNTIME_DIR=runtime(home)["AIOREPL_RUNTIME_DIR"]) as person:
         assert person.ends() == 0
         assert person.raw == b"\\x1b[2J\\x1b[31mred\r\n"
     # Who reads a pipe has it as it is.
