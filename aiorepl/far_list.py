@@ -42,7 +42,8 @@ def other_rows(served: set[int]) -> list[ProcessRow]:
         if process.pid in served or process.python is None:
             continue
         tasks = count_tasks(process)
-        if tasks or process.loads_asyncio:
+        # Where another version's tasks cannot be counted and it has asyncio built in, a loop shows by its selector.
+        if tasks or process.loads_asyncio or (tasks is None and process.holds_selector()):
             way, reason = attachable(process.pid)
             # What to do instead is said by aiorepl attach.
             state = "attach" if way else reason.removeprefix(f"process {process.pid} ").partition(":")[0]

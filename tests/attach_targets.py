@@ -24,11 +24,16 @@ PATIENCE = 20.0
 # Tells what an attached session may change, on standard error; the last line says that it is where it shall be found.
 _BEGINNING = """
 import asyncio, os, signal, sys, threading, time
+def opened(fd):
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}").partition(":")[0]
+    except OSError:
+        # It was that of the listing, or another thread has closed it meanwhile.
+        return ""
 def tell(*_):
-    fds = [os.readlink(f"/proc/self/fd/{fd}").partition(":")[0] for fd in os.listdir("/proc/self/fd") if int(fd) > 2
-           and os.path.exists(f"/proc/self/fd/{fd}")]
+    fds = [opened(fd) for fd in os.listdir("/proc/self/fd") if int(fd) > 2]
     # Once ctypes is loaded, its library keeps its own file open.
-    fds = [name for name in fds if "/libffi." not in name]
+    fds = [name for name in fds if name and "/libffi." not in name]
     ours = [name for name in sys.modules if name.partition(".")[0] == "aiorepl"]
     threads = [thread.name for thread in threading.enumerate()]
     streams = type(sys.stdin), type(sys.stdout), type(sys.stderr), input, sys.breakpointhook, type(signal.getsignal(2))

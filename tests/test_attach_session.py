@@ -177,9 +177,9 @@ def test_a_look_from_outside(home: Home) -> None:
         """
 4 tasks, none running
 task          state  coroutine                waits in
-1 Task-1      –      top program.py:29        TaskGroup._aexit
-├─ 2 middle   –      middle program.py:27     –
-│  └─ 4 leaf  –      leaf program.py:26       sleep
+1 Task-1      –      top program.py:34        TaskGroup._aexit
+├─ 2 middle   –      middle program.py:32     –
+│  └─ 4 leaf  –      leaf program.py:31       sleep
 └─ 3 event    –      Event.wait locks.py:NNN  Event.wait
 """
     ), seen

@@ -1,7 +1,9 @@
 """Why a process cannot be attached to is said before anything is done, and what to do instead."""
 
+import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -9,11 +11,11 @@ from pathlib import Path
 
 import pytest
 from attach_targets import TARGETS, needs_remote_exec, skip_unless_permitted, target
-from processes import Home, run
+from processes import Home, command, run
 
 from aiorepl.errors import AttachError
 from aiorepl.remote.attach.attaching import attach
-from aiorepl.remote.attach.process import HAS_PROC, find_process
+from aiorepl.remote.attach.process import HAS_PROC, Process, find_process
 from aiorepl.remote.attach.refusals import Attachable, attachable, check
 from aiorepl.remote.discovery import why_not_served
 
@@ -119,6 +121,68 @@ def test_another_version(home: Home) -> None:
     )
 
 
+def other_pythons() -> dict[tuple[int, int], str]:
+    """The oldest and the newest Python that is installed beside this one, as far as these are others."""
+    found = {}
+    for minor in range(11, 20):
+        name = f"python3.{minor}"
+        prefix = Path(sys.base_prefix)
+        candidates = [shutil.which(name) or "", prefix / "bin" / name, *prefix.parent.glob(f"*/bin/{name}")]
+        for candidate in map(str, candidates):
+            # A version manager has commands that run nothing.
+            with contextlib.suppress(OSError):
+                told = subprocess.run([candidate, "-c", "import sys; print(sys.executable)"], capture_output=True)
+                if not told.returncode:
+                    found[3, minor] = told.stdout.decode().strip()
+                    break
+    found.pop(sys.version_info[:2], None)
+    return {version: found[version] for version in {min(found), max(found)}} if found else {}
+
+
+def test_other_versions_that_are_installed(home: Home) -> None:
+    """They are listed, one that has asyncio built in as well; what is advised can work, and nothing is left there."""
+    with contextlib.ExitStack() as stack:
+        programs = {
+            version: stack.enter_context(target(home, TARGETS["idle"], python=(python,)))
+            for version, python in other_pythons().items()
+        }
+        if not programs:
+            pytest.skip("no other Python was found")
+        listed = {row["process"]: row for row in json.loads(run("list", "--json", home=home).out)["rows"]}
+        for (major, minor), program in programs.items():
+            skip_unless_permitted(program.pid)
+            before = program.tell()
+            told = [run("attach", *options, str(program.pid), home=home) for options in ((), ("--look",))]
+            runs = f"runs Python {major}.{minor}"
+            other = find_process(program.pid).executable
+            if minor < 14:
+                states = ["into which there is no way from outside before 3.14"]
+                states.append("which cannot be read from outside before 3.14")
+                reasons = [
+                    f"{runs}, {state}: let it call aiorepl.install_attach_signal() when it starts, "
+                    f"or try {other} -m aiorepl attach --gdb {program.pid}"
+                    for state in states
+                ]
+            else:
+                states = [f"and this is {VERSION}"]
+                reasons = [
+                    f"{runs}, {states[0]}: attach with the same version, "
+                    f"as in {other} -m aiorepl attach {option}{program.pid}"
+                    for option in ("", "--look ")
+                ]
+            assert told == [(2, "", f"aiorepl: process {program.pid} {reason}\n") for reason in reasons]
+            assert (listed[program.pid]["state"], listed[program.pid]["tasks"]) == (f"{runs}, {states[0]}", None)
+            program.comes_to_tell(before)
+
+
+@pytest.mark.parametrize("kind", ["idle", "uvloop", "loop in another thread", "no loop"])
+def test_a_loop_shows_by_its_selector(home: Home, kind: str) -> None:
+    if kind == "uvloop":
+        pytest.importorskip("uvloop")
+    with target(home, TARGETS[kind]) as program:
+        assert find_process(program.pid).holds_selector() == (kind != "no loop")
+
+
 @needs_remote_exec
 def test_another_kind_of_build(home: Home) -> None:
     with target(home, TARGETS["idle"]) as program:
@@ -177,6 +241,56 @@ def test_a_process_that_protects_itself() -> None:
             f"process {program.pid} may not be attached to: it protects itself (it is not dumpable, or has more rights "
             f"than this one); attach as root: sudo aiorepl attach {program.pid}\n"
         )
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize("options", [(), ("--look",)], ids=["attach", "look"])
+def test_root_without_the_right_to_trace(home: Home, options: tuple[str, ...]) -> None:
+    without = ("setpriv", "--bounding-set", "-sys_ptrace")
+    if shutil.which("setpriv") is None or subprocess.run([*without, "true"]).returncode:
+        pytest.skip("setpriv cannot take a right away")
+    with target(home, TARGETS["idle"]) as program:
+        arguments = [*without, *command("attach", *options, str(program.pid))]
+        ended = subprocess.run(arguments, env=home.environment, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    # Which setting it is differs from machine to machine.
+    assert ended.stderr.startswith(f"aiorepl: process {program.pid} may not be attached to: ")
+    assert any(word in ended.stderr for word in ("CAP_SYS_PTRACE", "--cap-add=SYS_PTRACE", "ptrace_scope is 3"))
+
+
+@pytest.mark.parametrize(
+    ("scope", "container", "user", "reason"),
+    [
+        ("0", False, 0, "CAP_SYS_PTRACE is missing"),
+        ("1", True, 0, "this container may not: start it with --cap-add=SYS_PTRACE"),
+        ("1", True, 1000, "kernel.yama.ptrace_scope is 1; attach as root: {sudo}, or {sysctl} first"),
+        ("2", False, 1000, "kernel.yama.ptrace_scope is 2; attach as root: {sudo}"),
+        ("3", True, 0, "kernel.yama.ptrace_scope is 3, which forbids it to everyone until {again}"),
+        (
+            "",
+            False,
+            1000,
+            "it protects itself (it is not dumpable, or has {more} than this one); attach as root: {sudo}",
+        ),
+    ],
+)
+def test_which_setting_forbids_it(
+    monkeypatch: pytest.MonkeyPatch, scope: str, container: bool, user: int, reason: str
+) -> None:
+    """What the machine is set to is made up: most of it cannot be set for a test."""
+    monkeypatch.setattr("aiorepl.remote.attach.refusals._yama", lambda: scope)
+    monkeypatch.setattr("aiorepl.remote.attach.refusals._in_container", lambda: container)
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    pid = ended_process()
+    with pytest.raises(AttachError) as caught:
+        check(Process(pid, frozenset({user}), readable=False))
+    words = reason.format(
+        sudo=f"sudo aiorepl attach {pid}",
+        sysctl="sudo sysctl kernel.yama.ptrace_scope=0",
+        again="the machine is started anew",
+        more="more rights",
+    )
+    assert str(caught.value) == f"process {pid} may not be attached to: {words}"
 
 
 def test_what_the_shell_is_told(home: Home) -> None:

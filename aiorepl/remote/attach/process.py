@@ -43,8 +43,9 @@ class Process(NamedTuple):
 
     ``users`` are its real, effective and saved ones. ``python`` is its interpreter's version, ``(3, 14)``, or None if
     it has none or hides it; ``executable`` and ``arguments`` are empty where they may not be read. ``threaded_freely``
-    if the interpreter is a build without the GIL; ``readable`` if it may be known what its memory holds.
-    ``loads_asyncio`` if it has loaded asyncio's C code, or uvloop's, from a file; some builds have the former built in.
+    if the interpreter is a build without the GIL; ``readable`` if it may be known what its memory holds and what
+    it runs. ``loads_asyncio`` if it has loaded asyncio's C code, or uvloop's, from a file; some builds have the former
+    built in.
     """
 
     pid: int
@@ -66,6 +67,14 @@ class Process(NamedTuple):
         """The variables that it was started with."""
         pairs = (entry.partition("=") for entry in _entries(self.pid, "environ"))
         return {name: value for name, _, value in pairs}
+
+    def holds_selector(self) -> bool:
+        """Tell whether it has an epoll open, as each of its loops has, uvloop's too; False where that is not told."""
+        folder = f"/proc/{self.pid}/fd"
+        try:
+            return any(_link(self.pid, f"fd/{name}") == "anon_inode:[eventpoll]" for name in os.listdir(folder))
+        except OSError:
+            return False
 
 
 def find_process(pid: int) -> Process:
@@ -91,7 +100,9 @@ def find_process(pid: int) -> Process:
     image, version, freely = _interpreter(starts or {}, executable)
     arguments = tuple(_entries(pid, "cmdline"))
     asyncio = any(_ASYNCIO.search(path) for path in starts or ())
-    return Process(pid, users, executable, arguments, image, version, freely, starts is not None, asyncio)
+    # Some systems show what is mapped without the right to see which program it is; only the kernel's own map nothing.
+    readable = starts is not None and bool(executable or not starts)
+    return Process(pid, users, executable, arguments, image, version, freely, readable, asyncio)
 
 
 def is_own_python(pid: int) -> bool:

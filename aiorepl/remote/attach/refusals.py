@@ -68,9 +68,7 @@ def check(process: Process, *, gdb: bool = False) -> Way:
     _check_user(process)
     _check_readable(process)
     _check_is_python(process)
-    version = _version(process)
-    if version < _OLDEST:
-        raise AttachError(f"process {process.pid} runs Python {_dotted(version)}; it takes 3.11 or newer")
+    version = _supported_version(process)
     if version < _REMOTE_EXEC:
         return _check_older(process, version, gdb=gdb)
     _check_build(process, version)
@@ -85,14 +83,21 @@ def check_readable(process: Process) -> None:
     Raises:
         AttachError: If it cannot be; says why, and what to do instead.
     """
-    if sys.version_info < _REMOTE_EXEC:
-        raise AttachError(f"reading another process takes Python 3.14 or newer; this is {_own_version()}")
-    if HAS_PROC:
-        _check_user(process)
-        _check_readable(process)
-        _check_is_python(process)
-        _check_build(process, _version(process))
-        _check_right(process)
+    if not HAS_PROC:
+        if sys.version_info < _REMOTE_EXEC:
+            raise AttachError(f"reading another process takes Python 3.14 or newer; this is {_own_version()}")
+        return
+    _check_user(process)
+    _check_readable(process)
+    _check_is_python(process)
+    version = _supported_version(process)
+    if version < _REMOTE_EXEC:
+        raise AttachError(
+            f"process {process.pid} runs Python {_dotted(version)}, which cannot be read from outside before 3.14: "
+            f"{_way_into_older(process, version)}"
+        )
+    _check_build(process, version, "--look ")
+    _check_right(process)
 
 
 def _without_proc() -> Way:
@@ -123,6 +128,13 @@ def _check_is_python(process: Process) -> None:
         raise AttachError(f"process {process.pid} is not Python but {process.executable or 'a part of the system'}")
 
 
+def _supported_version(process: Process) -> tuple[int, int]:
+    version = _version(process)
+    if version < _OLDEST:
+        raise AttachError(f"process {process.pid} runs Python {_dotted(version)}; it takes 3.11 or newer")
+    return version
+
+
 def _version(process: Process) -> tuple[int, int]:
     if process.python is not None:
         return process.python
@@ -141,25 +153,37 @@ def _check_older(process: Process, version: tuple[int, int], *, gdb: bool) -> Wa
     if find_request(process.pid) is not None:
         return "signal"
     if gdb:
-        _check_build(process, version)
+        _check_build(process, version, "--gdb ")
         _check_right(process)
         return "gdb"
     raise AttachError(
         f"process {process.pid} runs Python {_dotted(version)}, into which there is no way from outside before 3.14: "
-        "let it call aiorepl.install_attach_signal() when it starts, or try --gdb"
+        f"{_way_into_older(process, version)}"
     )
 
 
-def _check_build(process: Process, version: tuple[int, int]) -> None:
+def _way_into_older(process: Process, version: tuple[int, int]) -> str:
+    """What to do instead; with gdb only the process's own version gets into it."""
+    if find_request(process.pid) is not None:
+        return f"it waits for the signal of aiorepl attach {process.pid}"
+    gdb = "--gdb" if version == sys.version_info[:2] else _same_version(process, version, "--gdb ")
+    return f"let it call aiorepl.install_attach_signal() when it starts, or try {gdb}"
+
+
+def _same_version(process: Process, version: tuple[int, int], option: str = "") -> str:
+    """What a shell is told to attach with the version that the process runs."""
+    named = "python" in os.path.basename(process.executable)
+    program = process.executable if named else f"python{_dotted(version)}"
+    return f"{program} -m aiorepl attach {option}{process.pid}"
+
+
+def _check_build(process: Process, version: tuple[int, int], option: str = "") -> None:
     own = sys.version_info[:2]
     freely = not getattr(sys, "_is_gil_enabled", lambda: True)() or "t" in getattr(sys, "abiflags", "")
     if version != own:
-        program = (
-            process.executable if "python" in os.path.basename(process.executable) else f"python{_dotted(version)}"
-        )
         raise AttachError(
             f"process {process.pid} runs Python {_dotted(version)}, and this is {_own_version()}: attach with the same "
-            f"version, as in {program} -m aiorepl attach {process.pid}"
+            f"version, as in {_same_version(process, version, option)}"
         )
     if process.threaded_freely != freely:
         kinds = {True: "a free-threaded Python", False: "a Python with the GIL"}
