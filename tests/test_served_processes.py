@@ -1,19 +1,27 @@
 """Programs of their own that serve: forks, ends of every kind, other loops, and clients that are processes too."""
 
 import asyncio
+import contextlib
+import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
 import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from processes import Home, command, pipes, python
-from served import SLEEPER, Process, printed, program, read, runtime, value, visiting
+from processes import Home, command, pipes, python, run, start
+from served import SLEEPER, Process, Raw, printed, program, read, runtime, value, visiting
 
 from aiorepl.errors import ServeError
+from aiorepl.remote.channel import QUEUED
 from aiorepl.remote.discovery import Found, find, find_all, served
+from aiorepl.remote.messages import Submit
 
 
 @pytest.fixture
@@ -368,3 +376,179 @@ def test_several_sessions_at_once_each_with_what_is_its_own(home: Home) -> None:
         app.process.send_signal(signal.SIGTERM)
         assert app.ends() == (0, "closed\n")
     assert sockets(home) == []
+
+
+CHOSEN = """
+    import asyncio
+    import aiorepl
+
+    async def main():
+        with aiorepl.serve("named", namespace={"answer": 42}), aiorepl.serve("reader", read_only=True):
+            print("ready", flush=True)
+            await asyncio.sleep(1000)
+
+    asyncio.run(main())
+"""
+
+
+def listens_at(pid: int) -> list[str]:
+    """The addresses at which a process waits for connections by TCP, as the kernel writes them."""
+    rows = [
+        line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()
+    ]
+    sockets = {f"socket:[{row[9]}]": row[1] for row in rows if row[3] == "0A"}
+    links = [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()]
+    return [sockets[link] for link in links if link in sockets]
+
+
+def test_the_app_chooses_the_names_and_whether_they_may_be_changed(home: Home) -> None:
+    with program(CHOSEN, home) as app:
+        named, reader = find("named"), find("reader")
+        seen = says(named, "answer", "main", "answer = 43; mine = 1", "answer")
+        assert "NameError: name 'main' is not defined" in seen[1]
+        assert [seen[0], *seen[2:]] == ["42", "", "43"]
+        assert says(named, "answer", "'mine' in globals()") == ["43", "False"]
+        never = "this session is read-only; its program allows nothing else"
+        refused = says(reader, "1 + 1", "%write on", "%cancel 1", "%tasks")
+        assert refused[0] == refused[2] == never
+        assert refused[1].startswith("this session is read-only")
+        assert refused[3].startswith("1 task: ")
+        rows = json.loads(run("list", "--json", home=home, **runtime(home)).out)["rows"]
+        mine = {row["name"]: row["state"] for row in rows if row["process"] == app.number}
+        assert mine == {"named": "connect", "reader": "connect (read-only)"}
+
+
+@pytest.mark.skipif(not Path("/proc/self/net/tcp").exists(), reason="/proc tells of the sockets")
+def test_nothing_is_listened_at_that_another_machine_could_reach(home: Home) -> None:
+    async def look(app: Process) -> list[str]:
+        async with visiting(find(None)) as guest:
+            await guest.type("%debug on")
+            return listens_at(app.number)
+
+    with program(SLEEPER, home) as app, socket.create_server(("127.0.0.1", 0)) as here:
+        assert asyncio.run(look(app)) == []
+        assert f"0100007F:{here.getsockname()[1]:04X}" in listens_at(os.getpid())
+
+
+WATCHED = """
+    import asyncio, logging, os, sys, time, weakref
+    import aiorepl
+
+    CODE = asyncio.sleep.__code__
+    go_on = asyncio.Event()
+    things = weakref.WeakSet()
+    longest = 0.0
+
+    class Thing:
+        def __init__(self):
+            things.add(self)
+
+    def switches():
+        loop = asyncio.get_running_loop()
+        tools = map(sys.monitoring.get_tool, range(6)) if sys.version_info >= (3, 12) else ()
+        traced = asyncio.sleep.__code__ is not CODE or any(tools)
+        return loop.get_debug(), loop.slow_callback_duration, logging.getLogger("asyncio").level, traced
+
+    async def measure():
+        global longest
+        while True:
+            begun = time.perf_counter()
+            await asyncio.sleep(0.005)
+            longest = max(longest, time.perf_counter() - begun - 0.005)
+
+    async def main():
+        aiorepl.serve()
+        measuring = asyncio.create_task(measure())
+        print("ready", flush=True)
+        await measuring
+
+    asyncio.run(main())
+"""
+ASKED = ("switches()", "%stats")
+# What it says to that when nothing is switched on.
+OFF = ["(False, 0.1, 0, False)", "nothing is counted of the tasks of loop 1"]
+SWITCHES = "%debug on\n%trace asyncio.sleep --max 100000\n%stats on\n%log debug\n%slow 0.5\n"
+JOB = "os.write(1, b'job\\n'); await go_on.wait(); os.write(1, b'job went on\\n') &\n"
+CELL = "try:\n  os.write(1, b'cell\\n'); await asyncio.sleep(1000)\nfinally:\n  os.write(1, b'cell ended\\n')\n\n"
+
+
+@contextlib.contextmanager
+def closing(client: "subprocess.Popen[str]") -> Iterator[None]:
+    """Kill it at the end, however that comes."""
+    try:
+        yield
+    finally:
+        client.kill()
+
+
+def test_what_a_client_that_is_killed_had_switched_on_is_off_at_once(home: Home) -> None:
+    """A real process, with everything on and a cell running; what it had put into the background goes on."""
+    with program(WATCHED, home) as app, start("connect", home=home, **runtime(home)) as client, closing(client):
+        found = find(None)
+        stdin, _, _ = pipes(client)
+        stdin.write(SWITCHES + JOB + CELL)
+        stdin.flush()
+        assert [app.line(), app.line()] == ["job", "cell"]
+        switched = says(found, *ASKED)
+        assert switched[0] == "(True, 0.5, 10, True)"
+        assert switched[1].startswith("steps and wakes are counted of ")
+        client.kill()
+        killed = time.monotonic()
+        assert app.line() == "cell ended"
+        assert time.monotonic() < killed + 2
+        while (told := [text.splitlines()[0] for text in says(found, *ASKED)]) != OFF:
+            assert time.monotonic() < killed + 2, told
+        # Anybody else may ask, and the job is there.
+        assert run("exec", "switches()", home=home, **runtime(home)) == (0, f"{OFF[0]}\n", "")
+        says(found, "go_on.set()")
+        assert app.line() == "job went on"
+
+
+HELD = (
+    "thing = Thing(); thing, [thing], Thing()",
+    "import copy\ndef keep(thing=thing): return 1 / len([])",
+    "keep()",
+    "await asyncio.create_task(asyncio.sleep(0, Thing()))",
+    "await asyncio.sleep(0, thing) &",
+    "%trace asyncio.sleep --max 100",
+    "await asyncio.sleep(0, thing)",
+    "%where 1 --locals",
+    "thing?",
+)
+
+
+def test_nothing_of_a_session_is_kept_when_it_is_over(home: Home) -> None:
+    with program(WATCHED, home):
+        found = find(None)
+        assert says(found, *HELD, "len(things)")[-1] != "0"
+        late = time.monotonic() + 20
+        # It is put away when its client has gone.
+        while (left := says(found, "import gc; _ = gc.collect(); len(things)")) != ["0"]:
+            assert time.monotonic() < late, left
+
+
+def memory(pid: int) -> int:
+    """The most memory that a process has had, in bytes."""
+    (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) << 10
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="/proc tells of the memory")
+def test_a_flood_costs_the_app_little_memory_and_its_loop_little_time(home: Home) -> None:
+    """60 MB are printed to a client that reads nothing of them; the loop's own timers tell how late they were."""
+    with program(WATCHED, home) as app:
+        found = find(None)
+        with Raw(found.path) as client:
+            assert says(found, "line = 'x' * 99_999; print(line); longest = 0.0; await asyncio.sleep(0.5); longest")
+            before, peak = float(says(found, "longest")[0]), memory(app.number)
+            says(found, "longest = 0.0")
+            cell = "for _ in range(600):\n  print('x' * 99_999)\n  await asyncio.sleep(0)\nos.write(1, b'printed\\n')"
+            client.say(Submit(1, cell))
+            assert app.line() == "printed"
+            assert memory(app.number) - peak < 4 * QUEUED
+            during = float(says(found, "longest")[0])
+        # What is printed by a step of the program's own is that step's; a busy machine is late by itself.
+        print(
+            f"the loop was late by {before * 1000:.1f} ms, and by {during * 1000:.1f} ms; {memory(app.number) - peak}"
+        )
+        assert during < before + 0.5
