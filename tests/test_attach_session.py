@@ -1,5 +1,6 @@
 """A whole session in a process that was not prepared for it, and the look at one from outside."""
 
+import ast
 import asyncio
 import json
 import os
@@ -7,14 +8,16 @@ import re
 import signal
 import subprocess
 import sys
+import sysconfig
+from pathlib import Path
 
 import pytest
 from attach_targets import PATIENCE, TARGETS, Target, needs_remote_exec, skip_unless_permitted, target
-from person import CONTROL_D, starts
-from processes import Home, run, start
+from person import CONTROL_C, CONTROL_D, starts
+from processes import ROOT, Home, run, start
 from sessions import texts
 
-from aiorepl.model import Answer, Event
+from aiorepl.model import Answer, Done, Event
 from aiorepl.remote.attach.attaching import Attached, attach
 from aiorepl.remote.client import RemoteSession
 from aiorepl.remote.discovery import Found
@@ -124,8 +127,13 @@ def test_a_program_that_is_killed_while_a_child_has_its_sockets(home: Home) -> N
         assert err == f"aiorepl: attached (process {program.pid}): the program has ended\n"
 
 
-def test_at_a_terminal(home: Home) -> None:
-    with target(home, COUNTING, python=BARE) as program:
+@pytest.mark.parametrize("kind", ["idle", "uvloop", "loop in another thread, main sleeps"])
+def test_at_a_terminal(home: Home, kind: str) -> None:
+    """Looking, then changing: debug mode, and a cell that Ctrl-C ends; all that is over when the person has left."""
+    if kind == "uvloop":
+        pytest.importorskip("uvloop")
+    python = BARE if kind == "idle" else BARE[:1]
+    with target(home, f"counter = 1\n{TARGETS[kind]}", python=python) as program:
         skip_unless_permitted(program.pid)
         before = program.tell()
         with starts(home.path, "attach", str(program.pid), columns=140) as person:
@@ -136,10 +144,52 @@ def test_at_a_terminal(home: Home) -> None:
                 "%help lists the commands, Ctrl-D leaves.",
             ]
             assert person.runs("counter") == ["this session is read-only; %write on allows it"]
+            assert person.runs("%write on") == ["this session may change the program"]
+            assert person.runs("%debug on")[0].startswith("debug mode is on for 600 s; ")
+            assert person.runs("counter += 1; asyncio.get_running_loop().get_debug()") == ["True"]
+            person.enters("print('begun'); await asyncio.sleep(1000)")
+            person.sees("^begun$")
+            person.send(CONTROL_C)
+            person.waits_for_prompt()
+            assert person.last[-1].startswith("KeyboardInterrupt")
             person.send(CONTROL_D)
             assert person.ends() == 0
             assert person.shows(f"aiorepl: process {program.pid}: left as it was, but for the modules of Python's own")
         program.comes_to_tell(before)
+        (after,) = talk(attach_to(program, write=True), "counter, asyncio.get_running_loop().get_debug()")
+        assert texts(after) == ["(2, False)"]
+
+
+def libraries(pid: int) -> set[Path]:
+    """The libraries that are loaded into a process."""
+    lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    return {Path(line.split(maxsplit=5)[5]) for line in lines if ".so" in line}
+
+
+def test_a_program_in_another_virtual_environment(home: Home) -> None:
+    """Its paths are its own, and nothing is loaded as a library but what belongs to Python."""
+    environment = home.path / "other"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    python = str(environment / "bin" / "python")
+    paths = "import sys; [sys.executable, sys.prefix, *sys.path]"
+    look = ("%tasks", "%doctor 0.05", "%where 1 --locals", "%help tasks", "1 / 0")
+    with target(home, COUNTING, python=(python,)) as program:
+        before, loaded = program.tell(), libraries(program.pid)
+        first, *told = talk(attach_to(program, write=True), paths, *look)
+        outcomes = [event.outcome for events in told for event in events if isinstance(event, Done)]
+        assert outcomes == ["ok", "ok", "ok", "ok", "error"]
+        program.comes_to_tell(before)
+        (second,) = talk(attach_to(program, write=True), paths)
+        program.comes_to_tell(before)
+        new = libraries(program.pid) - loaded
+    seen = ast.literal_eval(texts(first)[0])
+    assert seen[:2] == [python, str(environment)]
+    assert str(ROOT) not in seen
+    assert {path for path in seen if "site-packages" in path} <= {path for path in seen if path.startswith(seen[1])}
+    assert texts(second) == texts(first)
+    own = Path(sysconfig.get_path("platstdlib")) / "lib-dynload"
+    assert [path for path in new if path.parent != own and not path.name.startswith("libffi.")] == []
+    assert new
 
 
 TREE = """
