@@ -120,12 +120,17 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def visiting(found: Found, settings: Settings | None = None) -> AsyncIterator[Guest]:
-    """Open a session in a served process, and leave it at the end; without hints, unless the settings say so."""
+async def visiting(
+    found: Found, settings: Settings | None = None, *, connected: socket.socket | None = None
+) -> AsyncIterator[Guest]:
+    """Open a session in a served process, and leave it at the end; without hints, unless the settings say so.
+
+    ``connected`` leads to a process that was attached to.
+    """
     if settings is None:
         settings = Settings()
         settings.set("hints", False)
-    session = RemoteSession(found, settings=settings)
+    session = RemoteSession(found, settings=settings, connected=connected)
     async with asyncio.timeout(PATIENCE):
         await session.open()
     guest = Guest(session)

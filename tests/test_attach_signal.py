@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from attach_targets import PATIENCE, TARGETS, Conversation, converse, skip_unless_permitted, target
-from processes import ROOT, Home
+from processes import ROOT, Home, run
 
 import aiorepl
 from aiorepl.errors import AioreplError, AttachError
@@ -40,6 +40,32 @@ def test_a_program_that_waits_for_the_signal_is_entered(home: Home, kind: str) -
             talk = converse(program)
             assert talk.ask("threading.current_thread().name") == "'aiorepl-attach'"
             assert talk.leave()
+
+
+@before_3_14
+def test_a_whole_session_that_the_signal_has_let_in(home: Home) -> None:
+    """As a person pipes it in: it only looks until it is told otherwise; then it may come again."""
+    with target(home, f"{INSTALL}counter = 1\n{TARGETS['idle']}", environment=ENVIRONMENT) as program:
+        pid = str(program.pid)
+        first = run("attach", pid, home=home, stdin="counter\n%tasks\n%write on\ncounter += 1; counter\n")
+        assert (first.status, first.err.splitlines()) == (
+            0,
+            ["this session is read-only; %write on allows it", "this session may change the program"],
+        )
+        drawn = first.out.splitlines()
+        assert (drawn[0], drawn[-1]) == ("1 task: 1 waiting", "2")
+        assert "the-waiter" in first.out
+        # What was loaded for the first session is the program's own aiorepl, and stays.
+        before = program.tell()
+        cells = "%debug on\nawait asyncio.sleep(0, 'slept')\n1 / 0\nx = counter\nx\n"
+        second = run("attach", "-q", "--write", pid, home=home, stdin=cells)
+        assert (second.status, second.out) == (0, "'slept'\n2\n")
+        assert second.err.endswith("ZeroDivisionError: division by zero\n")
+        program.comes_to_tell(before)
+        looked = run("attach", "--look", pid, home=home)
+        version = "{}.{}".format(*sys.version_info[:2])
+        reason = f"runs Python {version}, which cannot be read from outside before 3.14"
+        assert looked == (2, "", f"aiorepl: process {pid} {reason}: it waits for the signal of aiorepl attach {pid}\n")
 
 
 @before_3_14

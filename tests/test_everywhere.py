@@ -1,17 +1,22 @@
-"""Each command does the same at a prompt of its own, on an app's loop and over a socket."""
+"""Each command does the same at a prompt of its own, on an app's loop, over a socket and in a process attached to."""
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from app_session import converse_with, running_app
+from attach_targets import PATIENCE, TARGETS, needs_remote_exec, skip_unless_permitted, target
 from command_session import new_session
-from served import Guest, serving
+from processes import Home
+from served import Guest, serving, visiting
 from sessions import Conversation, conversation
 
 from aiorepl.commands.standard import COMMANDS
 from aiorepl.model import Answer, Event, Notice, Progress
+from aiorepl.remote.attach.attaching import attach
+from aiorepl.remote.discovery import Found
 
 # Names that the lines below are about; bound anew in each session.
 SETUP = """
@@ -92,6 +97,19 @@ def over_a_socket(folder: Path, script: Script) -> None:
         served.visit(visit)
 
 
+def attached(folder: Path, script: Script) -> None:
+    with target(Home(folder), TARGETS["idle"], python=(sys.executable, "-I", "-S")) as program:
+        skip_unless_permitted(program.pid)
+        inside = attach(program.pid, options={"write": True}, patience=PATIENCE)
+
+        async def run() -> None:
+            async with visiting(Found(program.pid, "attached", ""), connected=inside.socket) as guest:
+                await script(guest.type)
+
+        asyncio.run(run())
+        assert inside.wait_until_left(PATIENCE)
+
+
 def kinds(events: list[Event]) -> list[str]:
     """What kinds of events there were, and of what kind the answers and notices."""
     found = []
@@ -115,7 +133,7 @@ def at_home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[list[str
     return done_by_each(at_a_prompt, tmp_path_factory.mktemp("home"))
 
 
-@pytest.mark.parametrize("where", [in_an_app, over_a_socket])
+@pytest.mark.parametrize("where", [in_an_app, over_a_socket, pytest.param(attached, marks=needs_remote_exec)])
 def test_each_does_the_same(
     where: Callable[[Path, Script], None], at_home: dict[str, list[list[str]]], tmp_path: Path
 ) -> None:
