@@ -58,13 +58,16 @@ def test_cells_run_on_the_programs_loop_and_in_its_names(tmp_path: Path, run: st
         assert person.runs("n = served; await asyncio.sleep(0.1); served > n") == ["True"]
         assert [line.split()[1] for line in person.runs("%tasks")[3:]] == ["Task-1", "server"]
         # The signals are the program's own, and so is its loop: Ctrl-C reaches the cell only.
+        # What it prints stands above what is being typed.
+        person.types("half = 'typ")
         os.kill(person.pid, signal.SIGUSR1)
-        person.sees("^signalled$")
+        person.sees("^signalled\n>>> half = 'typ$")
+        assert person.runs("ed'; half") == ["'typed'"]
         person.enters("print('begun'); await asyncio.sleep(1000)")
         person.sees("^begun$")
         person.send(CONTROL_C)
         person.waits_for_prompt()
-        assert person.last[-1] == "KeyboardInterrupt (<cell 4>, line 1)"
+        assert person.last[-1] == "KeyboardInterrupt (<cell 5>, line 1)"
         # What a cell binds is the program's, and its end is told.
         person.enters("LIMIT += 1; stop.set()")
         ended = person.sees(r"^program\.py ended by ValueError: a limit of 11 after \d+\.\d s; the prompt keeps its .*")
@@ -168,6 +171,50 @@ def test_no_loop_and_several_loops(tmp_path: Path) -> None:
         assert person.ends() == 0
         assert person.shows("^RuntimeError: Event loop stopped before Future completed.$")
         assert person.shows(r"^program\.py ended by itself after \d+\.\d s$")
+
+
+WITHOUT_LOOP = """\
+import sys, threading
+
+how, begin = "", threading.Event()
+begin.wait()
+
+def work():
+    exec(how)
+
+work()
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "shown", "told"),
+    [
+        ("raise ValueError('wrong')", 1, "^ValueError: wrong$", "ended by ValueError: wrong"),
+        ("sys.exit(3)", 3, "", "ended with exit status 3"),
+        ("sys.exit('some text')", 1, "^some text$", "ended with exit status 1: some text"),
+        ("", 0, "", "ended by itself"),
+    ],
+)
+def test_a_program_that_never_starts_a_loop_and_how_it_ends(
+    tmp_path: Path, how: str, status: int, shown: str, told: str
+) -> None:
+    """As without a prompt beside it; with -i the prompt stays, and has the status."""
+    options = [] if how else ["-i"]
+    with beside(tmp_path, WITHOUT_LOOP, *options) as person:
+        assert person.runs("await asyncio.sleep(0, 'awaits')") == [
+            "program.py runs no loop now; this runs on one of aiorepl's own",
+            "'awaits'",
+        ]
+        person.enters(f"how = {how!r}; begin.set()")
+        person.sees(rf"^program\.py {told} after \d+\.\d s")
+        if options:
+            person.waits_for_prompt()
+            assert person.runs("work.__name__, await asyncio.sleep(0, begin.is_set())") == ["('work', True)"]
+            person.send(CONTROL_D)
+        assert person.ends() == status
+        assert person.shows(shown)
+        assert person.shows("^Traceback ") == how.startswith("raise")
+        assert has_its_usual_modes(person)
 
 
 STDIN = """\
