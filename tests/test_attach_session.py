@@ -145,12 +145,13 @@ def test_at_a_terminal(home: Home, kind: str) -> None:
             assert person.runs("counter") == ["this session is read-only; %write on allows it"]
             assert person.runs("%write on") == ["this session may change the program"]
             assert person.runs("%debug on")[0].startswith("debug mode is on for 600 s; ")
-            assert person.runs("counter += 1; asyncio.get_running_loop().get_debug()") == ["True"]
+            # Where the machine is busy, debug mode may have more to say.
+            assert "True" in person.runs("counter += 1; asyncio.get_running_loop().get_debug()")
             person.enters("print('begun'); await asyncio.sleep(1000)")
             person.sees("^begun$")
             person.send(CONTROL_C)
             person.waits_for_prompt()
-            assert person.last[-1].startswith("KeyboardInterrupt")
+            assert any(line.startswith("KeyboardInterrupt") for line in person.last)
             person.send(CONTROL_D)
             assert person.ends() == 0
             assert person.shows(f"aiorepl: process {program.pid}: left as it was, but for the modules of Python's own")

@@ -104,6 +104,14 @@ def test_a_prompt_on_the_running_loop(tmp_path: Path, loop: str) -> None:
         person.runs("ord")
         person.runs("order.price")
         assert person.runs("_exc.obj is order is _") == ["False"]
+        # What is switched on is off when the prompt is left, and a job ends with it.
+        for command in ("%debug on", "%log debug", "%stats on", "%trace ticker --max 5"):
+            assert "off" in person.runs(command)[-1]
+        person.runs("%slow 0.5")
+        person.runs("await asyncio.sleep(1000) &")
+        assert person.runs("import left_as_found; ticker.__name__, left_as_found.state()['debug']") == [
+            "('ticker', (True, 0.5))"
+        ]
         person.types("half a line")
         person.send(CONTROL_C)
         person.waits_for_prompt()
