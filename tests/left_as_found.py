@@ -13,6 +13,7 @@ import sys
 import termios
 import threading
 import warnings
+from typing import Any
 
 # libffi opens its own file when it is first used, for as long as the process lives.
 ctypes.CFUNCTYPE(None)(int)
@@ -45,7 +46,7 @@ def state() -> dict[str, object]:
         "warnings": [list(warnings.filters), warnings.showwarning],
         "log": [logging.root.handlers[:], logging.root.level, logging.getLogger("asyncio").handlers[:]],
         "asyncio's log": logging.getLogger("asyncio").level,
-        "tools": [sys.monitoring.get_tool(number) for number in range(6)] if sys.version_info >= (3, 12) else [],
+        "tools": _tools(),
         "thread": [sys.get_coroutine_origin_tracking_depth(), sys.get_asyncgen_hooks(), sys.getswitchinterval()],
         "collector": gc.isenabled(),
         "last": [vars(sys).get(name) for name in ("last_type", "last_value", "last_traceback", "last_exc")],
@@ -56,6 +57,12 @@ def state() -> dict[str, object]:
         "argv": sys.argv[:],
         "builtins": sorted(vars(builtins)),
     }
+
+
+def _tools() -> list[str | None]:
+    """What watches calls, from 3.12 on."""
+    monitoring: Any = getattr(sys, "monitoring", None)
+    return [monitoring.get_tool(number) for number in range(6)] if monitoring else []
 
 
 def _target(descriptor: str) -> str:
