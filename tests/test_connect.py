@@ -29,6 +29,12 @@ def connects(home: Home, *arguments: str) -> Person:
     return person
 
 
+def colours(person: Person, word: str) -> set[str]:
+    """Those of a word that stands on the line of the prompt."""
+    start = person.lines[person.row].index(word)
+    return {person.screen.buffer[person.row][start + n].fg for n in range(len(word))}
+
+
 def connect(home: Home, cells: str, *arguments: str) -> Ended:
     """What comes of cells that are piped in."""
     return run_to_the_end("connect", *arguments, home=home, stdin=cells, **runtime(home))
@@ -50,6 +56,12 @@ def test_a_prompt_in_a_program_is_a_prompt(home: Home, app: Process) -> None:
         person.waits_for_prompt()
         person.types("asyncio.sleep(")
         person.sees(r"sleep\(delay, result=None\)")
+        person.send(CONTROL_C)
+        person.waits_for_prompt()
+        # What is typed is coloured, a keyword unlike a string.
+        person.types("return 'text'")
+        person.wait(lambda: "default" not in colours(person, "return") | colours(person, "'text'"), "the colours")
+        assert colours(person, "return") != colours(person, "'text'")
         person.send(CONTROL_C)
         person.waits_for_prompt()
         assert person.runs("%tasks")[0].startswith("1 task: ")
@@ -82,10 +94,14 @@ def test_a_prompt_in_a_program_is_a_prompt(home: Home, app: Process) -> None:
         person.send("c" + ENTER)
         person.waits_for_prompt()
         # What is printed later stands above the prompt, and what is being typed stays.
-        person.runs("_ = asyncio.get_running_loop().call_later(0.5, print, 'later')")
+        person.enters("stop.clear(); await stop.wait(); print('by the job'); 'job' &")
+        person.waits_for_prompt()
+        assert person.last[-1].startswith("[1] in the background")
+        person.runs("loop = asyncio.get_running_loop()")
+        person.runs("_ = loop.call_later(0.5, print, 'later'), loop.call_later(0.5, stop.set)")
         person.types("typed")
-        person.sees(r"^later$")
-        person.wait(lambda: person.typed == "typed", "what was being typed")
+        person.sees(r"(?s)^later$.*^by the job$.*^\[1\] done after .*^'job'$.*^>>> typed$")
+        assert person.typed == "typed"
         person.send(CONTROL_C)
         person.waits_for_prompt()
         # So do alerts of the program's loop.
@@ -218,6 +234,26 @@ def test_a_session_is_followed_from_what_was_said_last_to_its_end(home: Home, ap
         assert rest.startswith(">>> def f():\n...     return 1\n>>> f() / 0\nTraceback (most recent call last):\n")
         assert rest.endswith(f"web (process {app.number}): session 1 has ended\n")
         assert follower.returncode == 0
+
+
+def test_who_follows_at_a_terminal_only_looks(home: Home, app: Process) -> None:
+    """Neither keys nor Ctrl-C reach the session, and what was said before is there."""
+    with connects(home, "web") as person:
+        person.runs("print('before')")
+        folder = runtime(home)["AIOREPL_RUNTIME_DIR"]
+        with Person(home.path, "follow", "web", AIOREPL_RUNTIME_DIR=folder) as follower:
+            follower.sees(r"^>>> print\('before'\)\nbefore$")
+            follower.send(f"typed = 1{ENTER}%quit{ENTER}")
+            follower.sees("typed = 1")
+            assert person.runs("'typed' in globals()") == ["False"]
+            follower.sees(r"^>>> 'typed' in globals\(\)\nFalse$")
+            person.enters("print('begun'); await asyncio.sleep(1000)")
+            follower.sees("^begun$")
+            follower.send(CONTROL_C)
+            assert follower.ends() in (0, 130)
+        person.send(CONTROL_C)
+        person.waits_for_prompt()
+        assert any(line.startswith("KeyboardInterrupt") for line in person.last)
 
 
 def test_there_may_be_nothing_to_follow(home: Home, app: Process) -> None:
