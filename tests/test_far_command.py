@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import pytest
 from loops_elsewhere import loop_elsewhere
-from processes import Home, command, run
+from processes import Home, command, run, start
 from served import SLEEPER, Served, printed, program, runtime, serving
 
 from aiorepl import far_list
@@ -328,3 +328,49 @@ def test_as_a_command_of_the_shell(home: Home) -> None:
             assert numbers == [1, 1, 1]
             following.send_signal(signal.SIGINT)
             assert following.wait() == 0
+
+
+WORKING = """
+    import asyncio, os
+    import aiorepl
+
+    async def work(lock):
+        async with lock:
+            await asyncio.sleep(1000)
+
+    async def main():
+        aiorepl.serve()
+        lock = asyncio.Lock()
+        worker = asyncio.create_task(work(lock), name="worker")
+        asyncio.get_running_loop().add_reader(os.pipe()[0], print)
+        asyncio.get_running_loop().call_soon(print, "ready")
+        await asyncio.wait([worker])
+        await asyncio.sleep(1000)
+
+    asyncio.run(main())
+"""
+# A question in each word, and what stands in the answer.
+QUESTIONS = {
+    ("tree",): "worker",
+    ("why", "worker"): "worker work (program.py:",
+    ("where", "worker"): "await asyncio.sleep(1000)",
+    ("task", "worker"): "work program.py:",
+    ("locks",): "worker",
+    ("timers",): "worker",
+    ("io",): "pipe",
+    ("dump",): "worker",
+}
+
+
+def test_each_question_as_a_command_of_the_shell(home: Home) -> None:
+    with program(WORKING, home, python=("-u",)), contextlib.ExitStack() as stack:
+        asked = {words: stack.enter_context(start(*words, home=home, **runtime(home))) for words in QUESTIONS}
+        for words, process in asked.items():
+            out, err = process.communicate()
+            assert (process.returncode, err) == (0, ""), words
+            assert QUESTIONS[words] in out
+        nobody = run("where", "nobody", home=home, **runtime(home))
+        assert nobody == (2, "", "no task 'nobody'; %tasks lists them\n")
+        cancelled = run("cancel", "worker", "program", "--wait", home=home, **runtime(home))
+        assert (cancelled.status, cancelled.err) == (0, "")
+        assert cancelled.out.endswith(" worker has ended: cancelled\n")
