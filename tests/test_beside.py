@@ -214,7 +214,7 @@ def test_a_program_that_never_starts_a_loop_and_how_it_ends(
         assert person.ends() == status
         assert person.shows(shown)
         assert person.shows("^Traceback ") == how.startswith("raise")
-        assert has_its_usual_modes(person)
+        assert person.has_usual_modes
 
 
 STDIN = """\
