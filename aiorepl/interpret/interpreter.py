@@ -120,7 +120,7 @@ class Interpreter:
         self.running: set[Execution] = set()
         self._flags = 0
         # What ``_``, ``__`` and ``___`` were bound to here: with another value they are the user's.
-        self._kept: dict[str, object] = {}
+        self._kept: dict[str, int] = {}
 
     def compile(self, text: str, filename: str, *, remember: bool) -> Cell:
         """Compile a cell with the ``__future__`` imports of those before it.
@@ -306,21 +306,23 @@ class Interpreter:
             return Failure(f"{name} (interrupted while its message was made)\n", name)
 
 
-def keep(namespace: MutableMapping[str, object], number: int, value: object, kept: dict[str, object]) -> None:
+def keep(namespace: MutableMapping[str, object], number: int, value: object, kept: dict[str, int]) -> None:
     """Keep a value as ``_`` and ``_N``, and move the earlier ones to ``__`` and ``___``.
 
-    Where one of the three is bound to another value than the one in ``kept``, which was kept here before, it is the
-    user's, and all three are left alone; as in IPython.
+    Where one of the three is bound to another value than the one that was kept here before, it is the user's, and all
+    three are left alone; as in IPython. ``kept`` has the ids of those, as it must keep none alive.
     """
     namespace[f"_{number}"] = value
     namespace.pop(f"_{number - _KEPT}", None)
     found = {name: namespace[name] for name in ("_", "__", "___") if name in namespace}
-    if any(name not in kept or kept[name] is not known for name, known in found.items()):
+    if any(kept.get(name) != id(known) for name, known in found.items()):
         return
     for newer, older in (("_", "__"), ("__", "___")):
         if newer in found:
-            namespace[older] = kept[older] = found[newer]
-    namespace["_"] = kept["_"] = value
+            namespace[older] = found[newer]
+            kept[older] = id(found[newer])
+    namespace["_"] = value
+    kept["_"] = id(value)
 
 
 def remember(namespace: MutableMapping[str, object], error: BaseException) -> None:
