@@ -166,7 +166,7 @@ def test_damaged_history_is_set_aside_with_one_line(tmp_path: Path) -> None:
     file.parent.mkdir(parents=True)
     file.write_bytes(b'"good = 1"\n\xff\xfe broken\n"better = 2"\n')
     with starts(tmp_path, *PLAIN) as person:
-        assert person.shows(r"^history: 1 of 3 lines could not be read; the file is kept as ")
+        assert person.shows(r"^history: 1 of 3 lines could not be read; the file is kept as")
         person.send(UP)
         person.wait(lambda: person.typed == "better = 2", "the entry after the damage")
 

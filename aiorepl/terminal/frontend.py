@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
@@ -54,6 +55,8 @@ _WAITING = 1.0
 _IDLE = 0.1
 # The longest that output is collected before it is written above the prompt, which then has to be drawn anew.
 _GATHER = 0.02
+# Seconds between two looks whether it is in the foreground again, of which nothing tells.
+_LOOK = 0.05
 # Seconds within which a second Ctrl-C at the prompt is meant for the program.
 _AGAIN = 1.0
 
@@ -616,6 +619,9 @@ class TerminalFrontend:
         # would take the signal a little later, and the terminal's modes would have changed back by then.
         with contextlib.nullcontext() if self._screen is None else self._screen.given_back():
             signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
+            # Let go on in the background, it leaves the terminal alone, and may be ended by a signal meanwhile.
+            while self._screen is not None and self._screen.in_background():
+                time.sleep(_LOOK)
 
     def _start(self, work: Any) -> None:
         task = asyncio.ensure_future(work)

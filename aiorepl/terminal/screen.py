@@ -168,6 +168,12 @@ class Screen:
             return os.tcgetpgrp(self._input) == os.getpgrp()
         return False
 
+    def in_background(self) -> bool:
+        """Tell whether somebody else has been given the terminal; False where it is not known."""
+        with contextlib.suppress(OSError):
+            return os.tcgetpgrp(self._input) != os.getpgrp()
+        return False
+
     @property
     def columns(self) -> int:
         """The width of the terminal."""
