@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from aiorepl.errors import AioreplError, RemoteProtocolError
 from aiorepl.interpret.daemon import in_thread
+from aiorepl.interruptible import run as run_interruptibly
 from aiorepl.introspect.own_loops import make_own
 from aiorepl.model import Event, Leave, Notice, Outcome, Output
 from aiorepl.options import add_settings, take_settings
@@ -230,7 +231,7 @@ def follow_main(word: str, arguments: Sequence[str]) -> int:
     parser.add_argument("--session", type=int, default=0, metavar="N", help="which session (the newest)")
     parsed = parser.parse_args(arguments)
     try:
-        return asyncio.run(_follow(parsed.target, parsed.session))
+        return run_interruptibly(_follow(parsed.target, parsed.session))
     except KeyboardInterrupt:
         return 0
 

@@ -14,6 +14,7 @@ from aiorepl.errors import ServeError
 from aiorepl.far_arguments import OPTIONS, OPTIONS_HELP, Request, asks_for_help, read_code, read_request
 from aiorepl.far_output import columns, write, write_foreign, write_json, write_value
 from aiorepl.interpret.daemon import in_thread
+from aiorepl.interruptible import run as run_interruptibly
 from aiorepl.model import Answer, Done, Event, Failure, Leave, Notice, Output, Result
 from aiorepl.remote.client import RemoteSession
 from aiorepl.remote.discovery import Found
@@ -52,7 +53,7 @@ def exec_main(word: str, arguments: Sequence[str]) -> int:
 
 def _run(request: Request) -> int:
     try:
-        return asyncio.run(_ask(request))
+        return run_interruptibly(_ask(request))
     except KeyboardInterrupt:
         return 0 if request.follow is not None else 130
 

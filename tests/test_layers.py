@@ -33,7 +33,7 @@ ORDER = (
     ("attached",),
     ("terminal", "remote.client"),
     ("prompt_thread",),
-    ("companion", "embedding", "options", "programs"),
+    ("companion", "embedding", "interruptible", "options", "programs"),
     ("application", "main_program"),
     ("beside", "connected", "far_arguments", "far_hints", "far_output", "pytest_plugin"),
     ("far_command", "far_list"),
