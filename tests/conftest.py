@@ -1,5 +1,6 @@
 """Fixtures that several files share."""
 
+import gc
 import os
 import signal
 import tempfile
@@ -18,6 +19,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # The same examples in each run, however slow the machine is; others are tried with --hypothesis-profile=default.
 settings.register_profile("steady", deadline=None, derandomize=True, database=None)
 settings.load_profile("steady")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_heap() -> None:
+    """Leave what earlier tests have loaded out of what is gone through whenever all of memory is, which is often."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
