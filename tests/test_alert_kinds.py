@@ -416,7 +416,7 @@ PROGRAMS = [
             "  One thread can do no more: move work to threads or processes. %doctor shows who works.",
         ],
         ("await asyncio.sleep(0.1)",),
-        QUIET | {"saturation": 0.1, "window": 0.5},
+        QUIET | {"saturation": 0.4, "window": 0.5},
     ),
     Program(
         "spinning",
