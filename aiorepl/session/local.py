@@ -178,6 +178,8 @@ class LocalSession:
         self._last_failure = last_failure()
         if self._in_program:
             self.undo.callback(self.alerts.set_rules, self.alerts.rules)
+            # Before the first cell, as nobody else can enter the context of one that executes.
+            self._interpreter.context.run(GUEST.set, True)
         self._watch_app()
         if not self._in_main_thread:
             self.host.start()
@@ -537,7 +539,6 @@ class LocalSession:
         self._watched = loop
         if loop is not None:
             self.alerts.watch(loop)
-            self._interpreter.context.run(GUEST.set, True)
 
     def _unwatch(self) -> None:
         for host in self._hosts:
